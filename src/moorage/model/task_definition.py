@@ -1,0 +1,134 @@
+"""Task definitions: what a family of tasks is made of. Names and shapes are those of the ECS API
+(RegisterTaskDefinition), so a stored definition is answered as it was written, defaults filled in.
+
+A field that is not here is not built yet and is refused at registration.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from moorage.base.ids import AccountId, Region, TaskDefinitionArn
+from moorage.model.tags import Tags
+
+NetworkMode = Literal["awsvpc", "bridge", "host", "none"]
+Compatibility = Literal["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"]
+
+
+class KeyValue(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    value: str = ""
+
+
+class PortMapping(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=False):
+    container_port: int
+    host_port: int | None = None  # None or 0 in bridge mode: any free port
+    protocol: Literal["tcp", "udp"] = "tcp"
+    name: str | None = None
+    app_protocol: Literal["http", "http2", "grpc"] | None = None
+
+
+class LogConfiguration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    log_driver: str
+    options: dict[str, str] | None = None
+
+
+class Ulimit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    name: str
+    soft_limit: int
+    hard_limit: int
+
+
+class KernelCapabilities(msgspec.Struct, frozen=True, kw_only=True):
+    add: tuple[str, ...] | None = None
+    drop: tuple[str, ...] | None = None
+
+
+class LinuxParameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    capabilities: KernelCapabilities | None = None
+    init_process_enabled: bool | None = None
+
+
+class ContainerDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One container of a task. Members with a default here are always answered; the rest only where set."""
+
+    name: str
+    image: str
+    cpu: int = 0  # units; 1024 is one vCPU
+    memory: int | None = None  # MiB, hard limit
+    memory_reservation: int | None = None  # MiB, soft limit
+    essential: bool = True
+    port_mappings: tuple[PortMapping, ...] = ()
+    entry_point: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    environment: tuple[KeyValue, ...] = ()
+    mount_points: tuple[()] = ()
+    volumes_from: tuple[()] = ()
+    system_controls: tuple[()] = ()
+    stop_timeout: int | None = None  # seconds
+    hostname: str | None = None
+    user: str | None = None
+    working_directory: str | None = None
+    privileged: bool | None = None
+    readonly_root_filesystem: bool | None = None
+    ulimits: tuple[Ulimit, ...] | None = None
+    linux_parameters: LinuxParameters | None = None
+    docker_labels: dict[str, str] | None = None
+    log_configuration: LogConfiguration | None = None
+
+
+class PlacementConstraint(msgspec.Struct, frozen=True, kw_only=True):
+    type: str
+    expression: str | None = None
+
+
+class RuntimePlatform(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    cpu_architecture: str | None = None
+    operating_system_family: str | None = None
+
+
+class EphemeralStorage(msgspec.Struct, frozen=True, kw_only=True):
+    size_gib: int = msgspec.field(name="sizeInGiB")
+
+
+class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """One revision of a family; `cpu` and `memory` are normalised to units and MiB."""
+
+    arn: TaskDefinitionArn
+    account: AccountId
+    region: Region
+    family: str
+    revision: int
+    status: Literal["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"] = "ACTIVE"
+    containers: tuple[ContainerDefinition, ...]
+    network_mode: NetworkMode | None = None  # as given; None means bridge
+    cpu: int | None = None
+    memory: int | None = None
+    task_role_arn: str | None = None
+    execution_role_arn: str | None = None
+    placement_constraints: tuple[PlacementConstraint, ...] = ()
+    requires_compatibilities: tuple[Compatibility, ...] | None = None
+    compatibilities: tuple[Compatibility, ...] = ()
+    requires_attributes: tuple[str, ...] = ()  # attribute names
+    runtime_platform: RuntimePlatform | None = None
+    ephemeral_storage: EphemeralStorage | None = None
+    tags: Tags = ()
+    registered_at: float
+    registered_by: str
+    deregistered_at: float | None = None
+    delete_requested_at: float | None = None
+
+    @property
+    def family_revision(self) -> str:
+        return f"{self.family}:{self.revision}"
+
+
+class TaskFamily(msgspec.Struct, frozen=True, kw_only=True):
+    """Remembers the last revision given out: revisions are never used again, even after deletion."""
+
+    account: AccountId
+    region: Region
+    name: str
+    last_revision: int

@@ -1,0 +1,9 @@
+"""Does: the truth: typed tables in memory, one door to them, a journal behind it; and the bulk store of log events.
+May import: model, base.
+Does not: know any operation, talk to a network, wait inside a transaction.
+"""
+
+from moorage.store.state import State, StateTx
+from moorage.store.store import Store, Stalled
+
+__all__ = ["Stalled", "State", "StateTx", "Store"]
