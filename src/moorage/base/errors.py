@@ -25,9 +25,7 @@ class Refused(MoorageError):
     status: int = 400
     message: str = ""
 
-    def __init__(
-        self, message: str | None = None, *, code: str | None = None, status: int | None = None
-    ) -> None:
+    def __init__(self, message: str | None = None, *, code: str | None = None, status: int | None = None) -> None:
         self.message = type(self).message if message is None else message
         self.code = type(self).code if code is None else code
         self.status = type(self).status if status is None else status

@@ -9,6 +9,9 @@ import msgspec
 from moorage.base.ids import AccountId, ClusterArn, Region
 from moorage.model.tags import Tags
 
+FARGATE_CLUSTER = "moorage-fargate"
+"""The reserved name under which the hosts of the Fargate fleet register, one such cluster in each region."""
+
 
 class ClusterSetting(msgspec.Struct, frozen=True, kw_only=True):
     name: str

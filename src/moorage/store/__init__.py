@@ -4,6 +4,6 @@ Does not: know any operation, talk to a network, wait inside a transaction.
 """
 
 from moorage.store.state import State, StateTx
-from moorage.store.store import Store, Stalled
+from moorage.store.store import Stalled, Store
 
 __all__ = ["Stalled", "State", "StateTx", "Store"]

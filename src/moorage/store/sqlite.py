@@ -57,9 +57,7 @@ class SqliteJournal:
             yield Row(table, key, value)
 
     def start(self, durable: Callable[[int], None], stalled: Callable[[str | None], None]) -> None:
-        self._thread = threading.Thread(
-            target=self._run, args=(durable, stalled), name="journal", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(durable, stalled), name="journal", daemon=True)
         self._thread.start()
 
     def append(self, batch: Batch) -> None:

@@ -35,9 +35,7 @@ class State:
     def __init__(self) -> None:
         self.seq = 0
         self.usage = Usage()
-        self.clusters = Table(
-            "clusters", Cluster, lambda r: r.arn, {"scope": lambda r: [(r.account, r.region)]}
-        )
+        self.clusters = Table("clusters", Cluster, lambda r: r.arn, {"scope": lambda r: [(r.account, r.region)]})
         self.task_families = Table(
             "task_families",
             TaskFamily,

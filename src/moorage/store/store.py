@@ -8,7 +8,7 @@ leave through `when_durable`, and watchers are woken only then.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -41,6 +41,7 @@ class Store:
         self._in_update = False
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         self._watchers: dict[str, list[Watcher]] = {}
+        self._keyed: dict[str, dict[str, dict[Hashable, list[Watcher]]]] = {}
         self._load()
         hand_over = notify or _at_once
         journal.start(
@@ -52,9 +53,8 @@ class Store:
         tables = self.state.tables
         decoders = {name: msgspec.msgpack.Decoder(table.record) for name, table in tables.items()}
         for row in self._journal.load():
-            assert row.value is not None and row.table in tables, (
-                f"journal holds an unknown table {row.table}"
-            )
+            assert row.table in tables, f"journal holds an unknown table {row.table}"
+            assert row.value is not None
             tables[row.table].replace(row.key, decoders[row.table].decode(row.value))
 
     def view(self) -> State:
@@ -88,11 +88,14 @@ class Store:
         self.state.seq += 1
         tables = self.state.tables
         rows = []
-        for table, key in tx.changes:
+        watchers = dict.fromkeys(watcher for table in tx.touched() for watcher in self._watchers.get(table, ()))
+        for (table, key), old in tx.changes.items():
             record = tables[table].get(key)
             rows.append(Row(table, key, None if record is None else _encode(record)))
-        watchers = [watcher for table in tx.touched() for watcher in self._watchers.get(table, ())]
-        for watcher in dict.fromkeys(watchers):
+            for index, by_value in self._keyed.get(table, {}).items():
+                for value in tables[table].filed_under(index, old, record):
+                    watchers.update(dict.fromkeys(by_value.get(value, ())))
+        for watcher in watchers:
             self.when_durable(watcher)
         self._journal.append(Batch(self.state.seq, tuple(rows)))
 
@@ -109,6 +112,18 @@ class Store:
         def leave() -> None:
             for table in tables:
                 self._watchers[table].remove(watcher)
+
+        return leave
+
+    def watch_one(self, table: str, index: str, value: Hashable, watcher: Watcher) -> Callable[[], None]:
+        """As `watch`, but only for records that `index` files, or filed until now, under `value`."""
+        watchers = self._keyed.setdefault(table, {}).setdefault(index, {}).setdefault(value, [])
+        watchers.append(watcher)
+
+        def leave() -> None:
+            watchers.remove(watcher)
+            if not watchers:
+                self._keyed[table][index].pop(value, None)
 
         return leave
 

@@ -62,6 +62,11 @@ class Table(Generic[R]):
         """The values under which `index` files at least one record."""
         return list(self._indexes[index])
 
+    def filed_under(self, index: str, *records: R | None) -> list[Hashable]:
+        """The values under which `index` would file any of these records."""
+        keys = self._keys[index]
+        return list(dict.fromkeys(value for record in records if record is not None for value in keys(record)))
+
     def replace(self, key: str, new: R | None) -> R | None:
         """Put `new` in place of what `key` names and return that. For transactions and the journal only."""
         old = self._rows.get(key)

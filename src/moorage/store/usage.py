@@ -27,15 +27,14 @@ class Usage:
 
     def observe(self, old: Task | None, new: Task | None) -> None:
         """Follow one record's change."""
-        was = old is not None and not old.stopped
-        now = new is not None and not new.stopped
-        if was and now and old is not None and new is not None and old.reserved is new.reserved:
-            if old.instance == new.instance:
-                return
-        if was and old is not None:
-            self._take(old, -1)
-        if now and new is not None:
-            self._take(new, 1)
+        held = old if old is not None and not old.stopped else None
+        wanted = new if new is not None and not new.stopped else None
+        if held and wanted and held.reserved is wanted.reserved and held.instance == wanted.instance:
+            return
+        if held:
+            self._take(held, -1)
+        if wanted:
+            self._take(wanted, 1)
 
     def _take(self, task: Task, sign: int) -> None:
         held = self._taken.get(task.instance, NOTHING)

@@ -1,0 +1,121 @@
+"""What the agent's state machine asks of its drivers, and what they answer: plain values, no behaviour.
+
+A **sandbox** is what one ECS task lives in: a network namespace, a cgroup, perhaps a user namespace. It holds
+**containers**. Both are named by the agent, so that a restarted agent finds again what it made.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NewType
+
+import msgspec
+
+SandboxId = NewType("SandboxId", str)  # the task's id: 32 hexadecimal digits
+ContainerId = NewType("ContainerId", str)  # `<sandbox id>-<index in the task>`: unique on the node
+
+NetworkMode = Literal["awsvpc", "bridge", "host", "none"]
+Isolation = Literal["namespaces", "userns", "runsc"]
+Protocol = Literal["tcp", "udp"]
+
+
+class Interface(msgspec.Struct, frozen=True, kw_only=True):
+    """A task's own network interface, as the control plane assigned it."""
+
+    address: str  # IPv4, dotted
+    prefix_len: int  # of the subnet
+    gateway: str  # the subnet's router, IPv4
+    mac: str  # six colon-separated octets
+    dns_servers: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    hostname: str = ""
+
+
+class PortBinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A host port that leads to a container port; `host_port` 0 asks for any free one (bridge mode)."""
+
+    container: str  # the container's name
+    container_port: int
+    host_port: int
+    protocol: Protocol = "tcp"
+
+
+class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is shared by the containers of one task."""
+
+    id: SandboxId
+    network_mode: NetworkMode
+    isolation: Isolation
+    interface: Interface | None = None  # awsvpc only
+    ports: tuple[PortBinding, ...] = ()  # bridge only
+    cpu_shares: int = 2  # weight among sandboxes; 1024 is one vCPU
+    cpu_quota_us: int | None = None  # per 100 ms period; None: no ceiling
+    memory_max_bytes: int | None = None  # None: bounded by the containers alone
+    pids_max: int | None = None
+
+
+class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
+    """A sandbox that exists."""
+
+    id: SandboxId
+    ports: tuple[PortBinding, ...] = ()  # with the host ports that were found
+    address: str = ""  # where its containers are reached; "" in host mode
+
+
+class Ulimit(msgspec.Struct, frozen=True, kw_only=True):
+    name: str  # as in a task definition: "nofile", "core", …
+    soft: int
+    hard: int
+
+
+class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One container to start. What is None or empty is taken from the image's own configuration."""
+
+    id: ContainerId
+    sandbox: SandboxId
+    name: str
+    image: str  # the reference as the task definition gives it; already pulled
+    entry_point: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    user: str | None = None  # user, uid, user:group, uid:gid
+    working_directory: str | None = None
+    hostname: str | None = None
+    cpu_shares: int = 2
+    memory_max_bytes: int | None = None
+    memory_reservation_bytes: int | None = None
+    readonly_root: bool = False
+    privileged: bool = False
+    init: bool = False
+    capabilities_add: tuple[str, ...] = ()
+    capabilities_drop: tuple[str, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """How a container ended. `code` is None where nobody saw it end (its supervisor was killed)."""
+
+    code: int | None
+    oom_killed: bool
+    at_s: float  # epoch seconds
+
+
+class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What a driver knows of a container; a container is `created` only while it is being started."""
+
+    id: ContainerId
+    state: Literal["absent", "created", "running", "stopped"]
+    pid: int | None = None
+    exit: Exit | None = None
+
+
+class DriverError(Exception):
+    """A step failed. `kind` is the ECS name of the failure, `reason` its sentence.
+
+    Kinds: CannotPullContainerError, CannotCreateContainerError, CannotStartContainerError,
+    ContainerNetworkingError, ResourceInitializationError, CannotStopContainerError.
+    """
+
+    def __init__(self, kind: str, reason: str) -> None:
+        self.kind = kind
+        self.reason = reason
+        super().__init__(f"{kind}: {reason}")

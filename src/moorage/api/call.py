@@ -1,0 +1,126 @@
+"""What an operation is handed besides its request: who calls, from where, when, and the door to the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import msgspec
+
+from moorage.base.dice import Dice
+from moorage.base.errors import Refused
+from moorage.base.ids import AccountId, Region, Scope
+from moorage.model.log import LogEvent
+from moorage.store import Store
+
+T = TypeVar("T")
+
+
+class EventLog(Protocol):
+    """The bulk store of log events, as operations see it. Streams are known by number; see `model.log`.
+
+    `append` may be called from the thread of the state; what it took is durable when the answer leaves, as with
+    every write. The reading calls are slow and are made only inside a `Later`.
+    """
+
+    def append(self, stream: int, events: Sequence[tuple[int, str]], ingested_ms: int) -> None:
+        """Add (timestamp in ms, message) pairs to a stream."""
+        ...
+
+    def read(self, streams: Sequence[int], query: EventQuery) -> list[tuple[int, LogEvent]]:
+        """(stream, event) pairs in the order of the query."""
+        ...
+
+    def span(self, stream: int) -> StreamSpan | None:
+        """First and last event of a stream; None for an empty one."""
+        ...
+
+    def drop(self, streams: Sequence[int]) -> None:
+        """Forget all events of those streams."""
+        ...
+
+    def expire(self, streams: Sequence[int], before_ms: int) -> None:
+        """Forget the events of those streams that are older."""
+        ...
+
+
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Events with start_ms <= timestamp < end_ms, ordered by (timestamp, id); `after` and `before` are exclusive
+    (timestamp, id) cursors. `forward` False reads from the end; the result is then descending."""
+
+    start_ms: int = 0
+    end_ms: int = 1 << 62
+    after: tuple[int, int] | None = None
+    before: tuple[int, int] | None = None
+    forward: bool = True
+    limit: int = 10_000
+
+
+class StreamSpan(msgspec.Struct, frozen=True, kw_only=True):
+    first_ms: int
+    last_ms: int
+    last_ingested_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What the operator chose once for the whole installation."""
+
+    account: AccountId
+    regions: tuple[Region, ...]
+    endpoint: str  # where agents are told to connect, "http://host:port"
+    zones: tuple[str, ...] = ("a", "b", "c")  # letters after the region's name
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of one operation."""
+
+    store: Store
+    events: EventLog
+    installation: Installation
+    dice: Dice
+    now_s: float
+    scope: Scope  # account and region of the caller's credentials
+    principal_arn: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Generic[T]):
+    """The rest of an answer that reads bulk data: run off the state's thread. `work` must not touch the state."""
+
+    work: Callable[[], T]
+
+
+Operation = Callable[[Call, Any], "msgspec.Struct | Later[Any] | None"]
+"""`def run_task(call: Call, request: RunTask) -> RunTaskAnswer`: the annotation of `request` names the struct that
+lists every member the operation understands, under their wire names. A modelled member that is not in it is refused
+by the router before the call, so that no parameter is ever accepted and ignored."""
+
+
+class NotSupported(Refused):
+    """A modelled operation or parameter that is not built yet."""
+
+    code = "UnsupportedOperation"
+
+
+# A page token is opaque to clients; ours is the key after which the page begins, in base 16.
+TOKEN_MAX_CHARS: Final = 1024
+
+
+def page(keys: Sequence[str], token: str | None, size: int) -> tuple[Sequence[str], str | None]:
+    """The page of sorted `keys` that follows `token`, and the token of the next page.
+
+    Raises ValueError for a token that this function did not give out.
+    """
+    start = 0
+    if token:
+        if len(token) > TOKEN_MAX_CHARS:
+            raise ValueError("token too long")
+        after = bytes.fromhex(token).decode()
+        start = next((i for i, key in enumerate(keys) if key > after), len(keys))
+    chosen = keys[start : start + size]
+    more = start + size < len(keys)
+    return chosen, chosen[-1].encode().hex() if more and chosen else None

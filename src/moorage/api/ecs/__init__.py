@@ -1,0 +1,4 @@
+"""Does: Amazon ECS: `api/ecs/<noun>.py`, the function is the operation.
+May import: api.call, store, wire, link, rules, model, base.
+Does not: import another service; it reads their tables.
+"""

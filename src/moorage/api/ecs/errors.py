@@ -1,0 +1,65 @@
+"""The refusals of ECS. Codes and texts are what clients match on.
+
+Source: API reference, Common Errors and each operation's Errors section.
+"""
+
+from __future__ import annotations
+
+from moorage.base.errors import Refused
+
+
+class InvalidParameter(Refused):
+    code = "InvalidParameterException"
+
+
+class ClientRefused(Refused):
+    """The name ECS gives to what the caller got wrong in a task definition or a describe call."""
+
+    code = "ClientException"
+
+
+class ClusterNotFound(Refused):
+    code = "ClusterNotFoundException"
+    message = "Cluster not found."
+
+
+class LimitExceeded(Refused):
+    code = "LimitExceededException"
+
+
+class Conflict(Refused):
+    code = "ConflictException"
+
+
+class ClusterContainsTasks(Refused):
+    code = "ClusterContainsTasksException"
+    message = "The Cluster cannot be deleted while Tasks are active."
+
+
+class ClusterContainsContainerInstances(Refused):
+    code = "ClusterContainsContainerInstancesException"
+    message = "The Cluster cannot be deleted while Container Instances are active or draining."
+
+
+class TargetNotFound(Refused):
+    code = "TargetNotFoundException"
+
+
+class AttributeLimitExceeded(Refused):
+    code = "AttributeLimitExceededException"
+
+
+class ResourceNotFound(Refused):
+    code = "ResourceNotFoundException"
+
+
+class UnsupportedFeature(Refused):
+    code = "UnsupportedFeatureException"
+
+
+class PlatformUnknown(Refused):
+    code = "PlatformUnknownException"
+
+
+class AccessDenied(Refused):
+    code = "AccessDeniedException"
