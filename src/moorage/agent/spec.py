@@ -33,7 +33,7 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True):
 class PortBinding(msgspec.Struct, frozen=True, kw_only=True):
     """A host port that leads to a container port; `host_port` 0 asks for any free one (bridge mode)."""
 
-    container: str  # the container's name
+    container: str  # the container's name; the driver only hands it back
     container_port: int
     host_port: int
     protocol: Protocol = "tcp"
@@ -59,6 +59,27 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     id: SandboxId
     ports: tuple[PortBinding, ...] = ()  # with the host ports that were found
     address: str = ""  # where its containers are reached; "" in host mode
+
+
+class RootImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image whose layers lie unpacked on this node, and what its configuration says of the process."""
+
+    digest: str  # of the manifest
+    layers: tuple[str, ...]  # absolute directories, lowest first
+    entry_point: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()  # "K=V"
+    user: str = ""
+    working_directory: str = ""
+    stop_signal: str = ""  # a name or a number; empty: SIGTERM
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
+    """A directory or file of the host, shown to a container."""
+
+    source: str  # absolute, on the host
+    target: str  # absolute, in the container
+    readonly: bool = False
 
 
 class Ulimit(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +110,7 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     capabilities_add: tuple[str, ...] = ()
     capabilities_drop: tuple[str, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
+    mounts: tuple[Mount, ...] = ()
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
