@@ -1,0 +1,68 @@
+"""The Docker Engine shapes inside a payload: `dockerConfig.config` and `dockerConfig.hostConfig`, JSON texts in the
+form of the engine's container-create call, as far as a task definition of ours can ask for.
+
+Source: Docker Engine API reference, ContainerCreate. Sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+# 1.25 is the first version with `Init`, and every engine still in use answers it.
+API_VERSION: Final = "1.25"
+
+
+class _Docker(
+    msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True, forbid_unknown_fields=True
+):
+    """Pascal-case names. An unknown member is an error: a setting that nobody reads would be silently lost."""
+
+
+class Config(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    user: str | None = None
+    working_dir: str | None = None
+    hostname: str | None = None
+    labels: dict[str, str] | None = None
+
+
+class LogConfig(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    type: str
+    config: dict[str, str] = {}
+
+
+class Ulimit(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    soft: int
+    hard: int
+
+
+class HostConfig(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    network_mode: str | None = None
+    log_config: LogConfig | None = None
+    privileged: bool | None = None
+    readonly_rootfs: bool | None = None
+    cap_add: tuple[str, ...] | None = None
+    cap_drop: tuple[str, ...] | None = None
+    ulimits: tuple[Ulimit, ...] | None = None
+    init: bool | None = None
+    memory_reservation: int | None = None  # bytes
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode(config: Config | HostConfig) -> str:
+    """The JSON text that goes into a payload."""
+    return _encode(config).decode()
+
+
+def decode_config(text: str | None) -> Config:
+    """Raises msgspec.DecodeError; an absent text is the empty configuration."""
+    return msgspec.json.decode(text, type=Config) if text else Config()
+
+
+def decode_host_config(text: str | None) -> HostConfig:
+    """Raises msgspec.DecodeError; an absent text is the empty configuration."""
+    return msgspec.json.decode(text, type=HostConfig) if text else HostConfig()
