@@ -1,0 +1,136 @@
+"""Starts an installation's programs, starts again what dies, and ends them when told.
+
+    python -m moorage.boot.supervisor --home DIRECTORY
+
+It holds no state: `run/<program>.pid` says who is alive and `run/ready.json` who answers. A program is ready when it
+has made its `run/<program>.ready`. SIGTERM and SIGINT end the programs; containers go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from moorage.model.installation import Settings
+
+# A program that dies at once is not started again at once; the wait doubles up to the largest and begins anew once
+# it has lived for as long as that.
+RESTART_WAIT_MIN_S: Final = 0.2
+RESTART_WAIT_MAX_S: Final = 15.0
+# Inside this the server finishes its answers and agents write their records; longer means it hangs.
+STOP_PATIENCE_S: Final = 8.0
+READY_POLL_S: Final = 0.02
+
+
+class Supervisor:
+    """One task for each program; all end together."""
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        self._run = home / "run"
+        self._logs = home / "logs"
+        base = [sys.executable, "-m"]
+        self._programs = {"server": [*base, "moorage.boot.server", "--home", str(home)]} | {
+            node.name: [*base, "moorage.boot.agent", "--home", str(home), "--node", node.name]
+            for node in settings.nodes
+        }
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until a signal says stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        for name in self._programs:
+            (self._run / f"{name}.ready").unlink(missing_ok=True)
+        async with asyncio.TaskGroup() as group:
+            reporter = group.create_task(self._report())
+            keepers = [group.create_task(self._keep(name, words)) for name, words in self._programs.items()]
+            await asyncio.wait(keepers)
+            reporter.cancel()
+
+    async def _keep(self, name: str, words: list[str]) -> None:
+        """Keep one program running."""
+        loop = asyncio.get_running_loop()
+        wait_s = RESTART_WAIT_MIN_S
+        while not self._stopping.is_set():
+            began_s = loop.time()
+            code = await self._run_once(name, words)
+            if self._stopping.is_set():
+                return
+            lived_s = loop.time() - began_s
+            wait_s = RESTART_WAIT_MIN_S if lived_s > RESTART_WAIT_MAX_S else min(wait_s * 2, RESTART_WAIT_MAX_S)
+            print(f"{name} ended with {code} after {lived_s:.1f} s; again in {wait_s:.1f} s", file=sys.stderr, flush=True)
+            self._tail(name)
+            await self._until_stopping(wait_s)
+
+    def _tail(self, name: str) -> None:
+        lines = (self._logs / f"{name}.log").read_text(errors="replace").splitlines()[-4:]
+        print("\n".join(f"  {name}: {line}" for line in lines), file=sys.stderr, flush=True)
+
+    async def _run_once(self, name: str, words: list[str]) -> int:
+        """Start it, wait for its end or for ours; returns its exit code."""
+        with open(self._logs / f"{name}.log", "ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *words, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        _write(self._run / f"{name}.pid", str(process.pid))
+        ended = asyncio.create_task(process.wait())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not ended.done():
+            process.terminate()
+            done, _ = await asyncio.wait([ended], timeout=STOP_PATIENCE_S)
+            if not done:
+                process.kill()
+        code = await ended
+        for suffix in ("pid", "ready"):
+            (self._run / f"{name}.{suffix}").unlink(missing_ok=True)
+        return code
+
+    async def _until_stopping(self, seconds: float) -> None:
+        waiting = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([waiting], timeout=seconds)
+        waiting.cancel()
+
+    async def _report(self) -> None:
+        """Keep `ready.json` true."""
+        told: dict[str, bool] = {}
+        while True:
+            ready = {name: (self._run / f"{name}.ready").exists() for name in self._programs}
+            if ready != told:
+                _write(self._run / "ready.json", json.dumps(ready))
+                told = ready
+            await asyncio.sleep(READY_POLL_S if not all(ready.values()) else 1.0)
+
+
+def _write(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def main() -> None:
+    """The program."""
+    arguments = argparse.ArgumentParser(prog="moorage.boot.supervisor")
+    arguments.add_argument("--home", type=Path, required=True)
+    home: Path = arguments.parse_args().home
+    settings = msgspec.json.decode((home / "installation.json").read_bytes(), type=Settings)
+    pid_file = home / "run" / "supervisor.pid"
+    _write(pid_file, str(os.getpid()))
+    try:
+        asyncio.run(Supervisor(home, settings).run())
+    finally:
+        pid_file.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""`moor up` and `moor down`: an installation begins and ends."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from moorage.base.ids import AccountId, Region
+from moorage.cli import machine, programs
+from moorage.cli.home import Home
+from moorage.cli.output import console, errors, show_json
+from moorage.cli.preflight import lacks, port_lack
+from moorage.model.installation import ZONE_LETTERS, NodeSettings, Settings
+
+DEFAULT_LISTEN: Final = "127.0.0.1:8780"
+DEFAULT_ACCOUNT: Final = "123456789012"
+DEFAULT_REGION: Final = "us-east-1"
+# cpu is shared by weight and can be promised more than once; memory never is.
+FARGATE_CPU_OVERCOMMIT: Final = 4.0
+# A cold start with an empty page cache takes some seconds; past this something is wrong and the logs say what.
+READY_WITHIN_S: Final = 60.0
+
+
+class ListenAddress(click.ParamType):
+    """HOST:PORT, an IPv6 host in brackets."""
+
+    name = "host:port"
+
+    def convert(
+        self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            self.fail(f"{value!r} is not HOST:PORT", param, ctx)
+        return host.strip("[]"), int(port)
+
+
+@click.command()
+@click.option("--detach", "-d", is_flag=True, help="Return once it is ready; `moor down` ends it.")
+@click.option("--listen", type=ListenAddress(), help=f"Where the API answers. [default: {DEFAULT_LISTEN}]")
+@click.option("--region", "regions", multiple=True, help=f"A region to serve; repeatable. [default: {DEFAULT_REGION}]")
+@click.option("--account", help=f"The account's 12 digits. [default: {DEFAULT_ACCOUNT}]")
+@click.option("--vpc-cidr", help="Range of the default VPC. [default: one that is free here]")
+@click.option(
+    "--fargate-runtime",
+    type=click.Choice(["crun", "runc", "runsc"]),
+    help="What isolates Fargate tasks: a user namespace, or gVisor's kernel with runsc. [default: crun]",
+)
+@click.option(
+    "--fargate-share",
+    type=click.FloatRange(0, 1),
+    help="Share of this machine's cpu and memory for Fargate; the container instance gets the rest. [default: 0.5]",
+)
+@click.option(
+    "--fargate-cpu-overcommit",
+    type=click.FloatRange(1, 64),
+    help=f"How often Fargate's cpu may be promised. [default: {FARGATE_CPU_OVERCOMMIT:g}]",
+)
+def up(detach: bool, **wanted: object) -> None:
+    """Start Moorage on this machine: the server, a Fargate host and a container instance.
+
+    In the foreground, Ctrl-C ends it as `moor down` does; SIGTERM stops the programs and leaves containers running.
+    """
+    home = Home.chosen()
+    if programs.SUPERVISOR in programs.running(home):
+        console.print(f"Moorage already runs in {home.path} at {home.require().endpoint}")
+        return
+    settings = _settings(home, wanted)
+    runtime = settings.nodes[0].runtime if settings.nodes else "crun"
+    missing = [*lacks(runtime), *filter(None, [port_lack(settings.host, settings.port)])]
+    if missing:
+        raise click.ClickException("this machine is not ready:\n" + "\n".join(f"  - {lack}" for lack in missing))
+    home.create()
+    home.save(settings)
+    machine.claim(settings, home.path)
+    pid = programs.start_supervisor(home)
+    _wait_until_ready(home, pid)
+    _say_how_to_use_it(home, settings)
+    if not detach:
+        _stay(home, settings)
+
+
+def _settings(home: Home, wanted: dict[str, object]) -> Settings:
+    """Last time's settings with what was asked for now laid over them."""
+    known = home.load()
+    own_id = known.id if known else secrets.token_hex(4)
+    host, port = wanted["listen"] or ((known.host, known.port) if known else ListenAddress()(DEFAULT_LISTEN))  # type: ignore[misc]  # click's parameters arrive as objects
+    regions = tuple(Region(str(name)) for name in wanted["regions"] or ()) or (  # type: ignore[attr-defined]  # a tuple, as above
+        known.regions if known else (Region(DEFAULT_REGION),)
+    )
+    account = str(wanted["account"] or (known.account if known else DEFAULT_ACCOUNT))
+    if len(account) != 12 or not account.isdigit():
+        raise click.ClickException(f"--account {account}: an account id has 12 digits")
+    if known and known.vpc_cidr != (wanted["vpc_cidr"] or known.vpc_cidr):
+        raise click.ClickException(f"the default VPC exists with {known.vpc_cidr}; its range cannot be changed")
+    vpc_cidr = machine.choose_vpc(own_id, str(wanted["vpc_cidr"]) if wanted["vpc_cidr"] else known and known.vpc_cidr)
+    settings = Settings(
+        id=own_id, account=AccountId(account), regions=regions, host=host, port=port, vpc_cidr=vpc_cidr, nodes=()
+    )
+    asked = any(wanted[name] is not None for name in ("fargate_runtime", "fargate_share", "fargate_cpu_overcommit"))
+    nodes = known.nodes if known and known.regions == regions and not asked else _nodes(settings, wanted)
+    return msgspec.structs.replace(settings, nodes=nodes)
+
+
+def _nodes(settings: Settings, wanted: dict[str, object]) -> tuple[NodeSettings, ...]:
+    """This machine as a host of the Fargate fleet and as a container instance, in the first region."""
+    cpu, memory = machine.capacity()
+    share = 0.5 if wanted["fargate_share"] is None else float(str(wanted["fargate_share"]))
+    overcommit = float(str(wanted["fargate_cpu_overcommit"] or FARGATE_CPU_OVERCOMMIT))
+    region = settings.regions[0]
+    fleet_bridge = machine.choose_bridge(settings.id, [settings.vpc_cidr])
+    fleet = NodeSettings(
+        name="fargate",
+        fleet=True,
+        region=region,
+        cpu=int(cpu * share * overcommit),
+        memory=int(memory * share),
+        bridge_cidr=fleet_bridge,
+        runtime=str(wanted["fargate_runtime"] or "crun"),  # type: ignore[arg-type]  # click.Choice has checked it
+    )
+    instance = NodeSettings(
+        name="instance",
+        fleet=False,
+        region=region,
+        zone=f"{region}{ZONE_LETTERS[0]}",
+        cpu=int(cpu * (1 - share)),
+        memory=int(memory * (1 - share)),
+        bridge_cidr=machine.choose_bridge(settings.id, [settings.vpc_cidr, fleet_bridge]),
+    )
+    return tuple(node for node in (fleet, instance) if node.memory > 0)
+
+
+def _wait_until_ready(home: Home, supervisor: int) -> None:
+    """Follow the supervisor's word until every program is ready; refused with its log where one is not."""
+    deadline = time.monotonic() + READY_WITHIN_S
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True) as progress:
+        line = progress.add_task("starting Moorage", total=None)
+        while time.monotonic() < deadline:
+            waiting = _not_ready(home)
+            if waiting == []:
+                return
+            if not Path(f"/proc/{supervisor}").exists() or _is_zombie(supervisor):
+                break
+            progress.update(line, description=f"starting {', '.join(waiting or ['Moorage'])}")
+            time.sleep(0.02)
+    programs.stop(home)
+    tail = (home.logs / "supervisor.log").read_text(errors="replace").splitlines()[-8:]
+    raise click.ClickException("\n  ".join(["Moorage did not start; its log ends with:", *tail]))
+
+
+def _is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def _not_ready(home: Home) -> list[str] | None:
+    """Names of the programs that are still starting; None before the supervisor has spoken."""
+    try:
+        told: dict[str, bool] = json.loads((home.run / "ready.json").read_text())
+    except FileNotFoundError:
+        return None
+    return [name for name, ready in told.items() if not ready]
+
+
+def _say_how_to_use_it(home: Home, settings: Settings) -> None:
+    console.print(f"Moorage answers at [bold]{settings.endpoint}[/bold], account {settings.account}")
+    console.print(f"The root access key is in {home.credentials_file} (readable by its owner alone).")
+    console.print('Use it with any AWS client:  [bold]eval "$(moor env)"[/bold]   then   aws ecs list-clusters')
+
+
+def _stay(home: Home, settings: Settings) -> None:
+    """Hold the terminal until a signal; Ctrl-C takes everything down, SIGTERM only the programs."""
+    console.print("Ctrl-C ends it and removes every container.")
+    received = signal.sigwait({signal.SIGINT, signal.SIGTERM}) if _block_signals() else signal.SIGINT
+    if received == signal.SIGINT:
+        take_down(home, settings)
+    else:
+        programs.stop(home)
+
+
+def _block_signals() -> bool:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    return True
+
+
+@click.command()
+@click.option("--purge", is_flag=True, help="Also delete the installation's data: state, images, logs, credentials.")
+@click.option("--json", "as_json", is_flag=True, help="Answer for a script.")
+def down(purge: bool, as_json: bool) -> None:
+    """Stop Moorage and leave nothing behind: no process, container, mount, link, rule or cgroup."""
+    home = Home.chosen()
+    settings = home.load()
+    if settings is not None:
+        take_down(home, settings)
+        if purge:
+            shutil.rmtree(home.path)
+    if as_json:
+        show_json({"home": str(home.path), "wasInstalled": settings is not None, "purged": purge})
+    elif settings is None:
+        console.print(f"There is no Moorage in {home.path}; nothing to do.")
+    else:
+        console.print("Moorage is down" + ("; its data is deleted." if purge else f"; its data stays in {home.path}."))
+
+
+def take_down(home: Home, settings: Settings) -> None:
+    """End the programs, then remove all that each node has made on this machine."""
+    programs.stop(home)
+    for node in settings.nodes:
+        swept = subprocess.run(
+            [sys.executable, "-m", "moorage.boot.agent", "--home", str(home.path), "--node", node.name, "--sweep"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if swept.returncode:
+            raise click.ClickException(f"node {node.name} could not be removed:\n{swept.stderr.strip()[-2000:]}")
+    shutil.rmtree(home.run, ignore_errors=True)
+    machine.release(settings)
