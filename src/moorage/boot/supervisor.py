@@ -67,7 +67,11 @@ class Supervisor:
                 return
             lived_s = loop.time() - began_s
             wait_s = RESTART_WAIT_MIN_S if lived_s > RESTART_WAIT_MAX_S else min(wait_s * 2, RESTART_WAIT_MAX_S)
-            print(f"{name} ended with {code} after {lived_s:.1f} s; again in {wait_s:.1f} s", file=sys.stderr, flush=True)
+            print(
+                f"{name} ended with {code} after {lived_s:.1f} s; again in {wait_s:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
             self._tail(name)
             await self._until_stopping(wait_s)
 

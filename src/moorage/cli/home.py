@@ -1,12 +1,12 @@
 """An installation's home: the directory in which it keeps everything, and how its programs find each other.
 
-    installation.json    what it was started with (model.installation.Settings)
-    credentials          the root access key, mode 0600, as the AWS SDKs read it
-    state.db events.db   the server's journal and the store of log events
-    registry/            the image registry
-    nodes/<name>/        one agent each
-    logs/                what the programs print
-    run/                 process ids and readiness, gone after `moor down`
+installation.json    what it was started with (model.installation.Settings)
+credentials          the root access key, mode 0600, as the AWS SDKs read it
+state.db events.db   the server's journal and the store of log events
+registry/            the image registry
+nodes/<name>/        one agent each
+logs/                what the programs print
+run/                 process ids and readiness, gone after `moor down`
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ SHARED: Final = Path("/run/moorage")
 VPC_RANGES: Final = tuple(f"172.{n}.0.0/16" for n in range(31, 20, -1)) + tuple(
     f"10.{n}.0.0/16" for n in range(254, 223, -1)
 )
-BRIDGE_POOL: Final = ipaddress.ip_network("10.192.0.0/12")
+BRIDGE_POOL: Final = ipaddress.IPv4Network("10.192.0.0/12")
 BRIDGE_PREFIX: Final = 20  # 4,093 bridge tasks on a node, more than memory allows
 # Kept back for the system and for Moorage's own programs.
 RESERVED_MEMORY_MIB: Final = 512
@@ -103,7 +103,7 @@ def choose_vpc(own_id: str, wanted: str | None) -> str:
 def choose_bridge(own_id: str, beside: Iterable[str]) -> str:
     """A private range for the `bridge` tasks of one node."""
     taken = _taken(own_id) + [ipaddress.IPv4Network(text) for text in beside]
-    return str(_free(BRIDGE_POOL.subnets(new_prefix=BRIDGE_PREFIX), taken))
+    return str(_free((ipaddress.IPv4Network(one) for one in BRIDGE_POOL.subnets(new_prefix=BRIDGE_PREFIX)), taken))
 
 
 def capacity() -> tuple[int, int]:

@@ -22,7 +22,7 @@ def status(as_json: bool) -> None:
     settings = home.require()
     alive = programs.running(home)
     expected = [programs.SUPERVISOR, "server", *(node.name for node in settings.nodes)]
-    told = {
+    told: dict[str, object] = {
         "version": __version__,
         "home": str(home.path),
         "endpoint": settings.endpoint,

@@ -32,7 +32,9 @@ INSTANCE_MEMORY_MIB: Final = 128
 @click.option("--memory", help="MiB, or as in '2 GB'.")
 @click.option("--env", "-e", multiple=True, metavar="NAME=VALUE", help="An environment variable; repeatable.")
 @click.option("--port", "-p", "ports", multiple=True, type=int, help="A container port to publish; repeatable.")
-@click.option("--network", type=click.Choice(["awsvpc", "bridge", "host", "none"]), help="With --ec2. [default: bridge]")
+@click.option(
+    "--network", type=click.Choice(["awsvpc", "bridge", "host", "none"]), help="With --ec2. [default: bridge]"
+)
 @click.option("--cluster", default="default", show_default=True)
 @click.option("--detach", "-d", is_flag=True, help="Print the task's id and return.")
 @click.option("--json", "as_json", is_flag=True, help="Print the task as ECS describes it, and return.")
@@ -59,7 +61,9 @@ def run(image: str, command: tuple[str, ...], **options: Any) -> None:
 
 
 def _definition(api: Api, image: str, command: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
-    name = options["name"] or re.sub(r"[^A-Za-z0-9_-]", "-", image.rpartition("/")[2].partition("@")[0].partition(":")[0])
+    name = options["name"] or re.sub(
+        r"[^A-Za-z0-9_-]", "-", image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+    )
     container: dict[str, Any] = {
         "name": name,
         "image": image,
@@ -153,7 +157,10 @@ class _LogReader:
         described = api.ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
         task_id = _short(task["taskArn"])
         self._streams = {
-            (log["options"]["awslogs-group"], f"{log['options']['awslogs-stream-prefix']}/{one['name']}/{task_id}"): ""
+            (
+                log["options"]["awslogs-group"],
+                f"{log['options']['awslogs-stream-prefix']}/{one['name']}/{task_id}",
+            ): ""
             for one in described["containerDefinitions"]
             if (log := one.get("logConfiguration", {})).get("logDriver") == "awslogs"
             and "awslogs-stream-prefix" in log["options"]

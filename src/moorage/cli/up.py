@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import click
 import msgspec
@@ -32,7 +33,25 @@ FARGATE_CPU_OVERCOMMIT: Final = 4.0
 READY_WITHIN_S: Final = 60.0
 
 
-class ListenAddress(click.ParamType):
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for on the command line; None where last time's choice, or the default, holds."""
+
+    listen: tuple[str, int] | None
+    regions: tuple[str, ...]
+    account: str | None
+    vpc_cidr: str | None
+    fargate_runtime: Literal["crun", "runc", "runsc"] | None
+    fargate_share: float | None
+    fargate_cpu_overcommit: float | None
+
+    @property
+    def changes_nodes(self) -> bool:
+        asked = (self.fargate_runtime, self.fargate_share, self.fargate_cpu_overcommit)
+        return any(value is not None for value in asked)
+
+
+class ListenAddress(click.ParamType[tuple[str, int]]):
     """HOST:PORT, an IPv6 host in brackets."""
 
     name = "host:port"
@@ -51,7 +70,9 @@ class ListenAddress(click.ParamType):
 @click.command()
 @click.option("--detach", "-d", is_flag=True, help="Return once it is ready; `moor down` ends it.")
 @click.option("--listen", type=ListenAddress(), help=f"Where the API answers. [default: {DEFAULT_LISTEN}]")
-@click.option("--region", "regions", multiple=True, help=f"A region to serve; repeatable. [default: {DEFAULT_REGION}]")
+@click.option(
+    "--region", "regions", multiple=True, help=f"A region to serve; repeatable. [default: {DEFAULT_REGION}]"
+)
 @click.option("--account", help=f"The account's 12 digits. [default: {DEFAULT_ACCOUNT}]")
 @click.option("--vpc-cidr", help="Range of the default VPC. [default: one that is free here]")
 @click.option(
@@ -69,7 +90,7 @@ class ListenAddress(click.ParamType):
     type=click.FloatRange(1, 64),
     help=f"How often Fargate's cpu may be promised. [default: {FARGATE_CPU_OVERCOMMIT:g}]",
 )
-def up(detach: bool, **wanted: object) -> None:
+def up(detach: bool, **options: Any) -> None:
     """Start Moorage on this machine: the server, a Fargate host and a container instance.
 
     In the foreground, Ctrl-C ends it as `moor down` does; SIGTERM stops the programs and leaves containers running.
@@ -78,7 +99,7 @@ def up(detach: bool, **wanted: object) -> None:
     if programs.SUPERVISOR in programs.running(home):
         console.print(f"Moorage already runs in {home.path} at {home.require().endpoint}")
         return
-    settings = _settings(home, wanted)
+    settings = _settings(home.load(), Wanted(**options))
     runtime = settings.nodes[0].runtime if settings.nodes else "crun"
     missing = [*lacks(runtime), *filter(None, [port_lack(settings.host, settings.port)])]
     if missing:
@@ -93,43 +114,55 @@ def up(detach: bool, **wanted: object) -> None:
         _stay(home, settings)
 
 
-def _settings(home: Home, wanted: dict[str, object]) -> Settings:
+def _settings(known: Settings | None, wanted: Wanted) -> Settings:
     """Last time's settings with what was asked for now laid over them."""
-    known = home.load()
-    own_id = known.id if known else secrets.token_hex(4)
-    host, port = wanted["listen"] or ((known.host, known.port) if known else ListenAddress()(DEFAULT_LISTEN))  # type: ignore[misc]  # click's parameters arrive as objects
-    regions = tuple(Region(str(name)) for name in wanted["regions"] or ()) or (  # type: ignore[attr-defined]  # a tuple, as above
-        known.regions if known else (Region(DEFAULT_REGION),)
-    )
-    account = str(wanted["account"] or (known.account if known else DEFAULT_ACCOUNT))
+    host, port = wanted.listen or ListenAddress()(DEFAULT_LISTEN)
+    account = wanted.account or DEFAULT_ACCOUNT
+    regions = tuple(Region(name) for name in wanted.regions or (DEFAULT_REGION,))
     if len(account) != 12 or not account.isdigit():
         raise click.ClickException(f"--account {account}: an account id has 12 digits")
-    if known and known.vpc_cidr != (wanted["vpc_cidr"] or known.vpc_cidr):
+    if known is None:
+        own_id = secrets.token_hex(4)
+        fresh = Settings(
+            id=own_id,
+            account=AccountId(account),
+            regions=regions,
+            host=host,
+            port=port,
+            vpc_cidr=machine.choose_vpc(own_id, wanted.vpc_cidr),
+            nodes=(),
+        )
+        return msgspec.structs.replace(fresh, nodes=_nodes(fresh, wanted))
+    if wanted.vpc_cidr not in (None, known.vpc_cidr):
         raise click.ClickException(f"the default VPC exists with {known.vpc_cidr}; its range cannot be changed")
-    vpc_cidr = machine.choose_vpc(own_id, str(wanted["vpc_cidr"]) if wanted["vpc_cidr"] else known and known.vpc_cidr)
-    settings = Settings(
-        id=own_id, account=AccountId(account), regions=regions, host=host, port=port, vpc_cidr=vpc_cidr, nodes=()
+    if wanted.account not in (None, known.account):
+        raise click.ClickException(f"this installation belongs to account {known.account}; that cannot be changed")
+    machine.choose_vpc(known.id, known.vpc_cidr)  # refused where something else has taken the range meanwhile
+    settings = msgspec.structs.replace(
+        known,
+        host=host if wanted.listen else known.host,
+        port=port if wanted.listen else known.port,
+        regions=regions if wanted.regions else known.regions,
     )
-    asked = any(wanted[name] is not None for name in ("fargate_runtime", "fargate_share", "fargate_cpu_overcommit"))
-    nodes = known.nodes if known and known.regions == regions and not asked else _nodes(settings, wanted)
-    return msgspec.structs.replace(settings, nodes=nodes)
+    if wanted.changes_nodes or settings.regions != known.regions:
+        settings = msgspec.structs.replace(settings, nodes=_nodes(settings, wanted))
+    return settings
 
 
-def _nodes(settings: Settings, wanted: dict[str, object]) -> tuple[NodeSettings, ...]:
+def _nodes(settings: Settings, wanted: Wanted) -> tuple[NodeSettings, ...]:
     """This machine as a host of the Fargate fleet and as a container instance, in the first region."""
     cpu, memory = machine.capacity()
-    share = 0.5 if wanted["fargate_share"] is None else float(str(wanted["fargate_share"]))
-    overcommit = float(str(wanted["fargate_cpu_overcommit"] or FARGATE_CPU_OVERCOMMIT))
+    share = 0.5 if wanted.fargate_share is None else wanted.fargate_share
     region = settings.regions[0]
     fleet_bridge = machine.choose_bridge(settings.id, [settings.vpc_cidr])
     fleet = NodeSettings(
         name="fargate",
         fleet=True,
         region=region,
-        cpu=int(cpu * share * overcommit),
+        cpu=int(cpu * share * (wanted.fargate_cpu_overcommit or FARGATE_CPU_OVERCOMMIT)),
         memory=int(memory * share),
         bridge_cidr=fleet_bridge,
-        runtime=str(wanted["fargate_runtime"] or "crun"),  # type: ignore[arg-type]  # click.Choice has checked it
+        runtime=wanted.fargate_runtime or "crun",
     )
     instance = NodeSettings(
         name="instance",
@@ -212,7 +245,9 @@ def down(purge: bool, as_json: bool) -> None:
     elif settings is None:
         console.print(f"There is no Moorage in {home.path}; nothing to do.")
     else:
-        console.print("Moorage is down" + ("; its data is deleted." if purge else f"; its data stays in {home.path}."))
+        console.print(
+            "Moorage is down" + ("; its data is deleted." if purge else f"; its data stays in {home.path}.")
+        )
 
 
 def take_down(home: Home, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Does: the node's hands: namespaces, links, cgroups, overlays, the OCI runtime, images.
-May import: agent.spec, oci, base.
-Does not: decide anything; every function does one thing, may be repeated, and says what went wrong.
+"""Does: the node's hands: namespaces, links, cgroups, root filesystems and container processes of one agent.
+May import: moorage.agent.spec, oci, wire, base.
+Does not: decide what should run, talk to the control plane, keep anything that must outlive a reboot.
 """
