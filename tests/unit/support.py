@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from moorage.api.call import Call, EventQuery, Installation, StreamSpan
+from moorage.api.call import Call, Installation
 from moorage.base.ids import AccountId, Region, Scope
-from moorage.model.log import LogEvent
+from moorage.model.log import EventQuery, LogEvent, StreamSpan
 from moorage.store import Store
 from moorage.store.journal import MemoryJournal
 

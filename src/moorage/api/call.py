@@ -11,7 +11,7 @@ import msgspec
 from moorage.base.dice import Dice
 from moorage.base.errors import Refused
 from moorage.base.ids import AccountId, Region, Scope
-from moorage.model.log import LogEvent
+from moorage.model.log import EventQuery, LogEvent, StreamSpan
 from moorage.store import Store
 
 T = TypeVar("T")
@@ -43,24 +43,6 @@ class EventLog(Protocol):
     def expire(self, streams: Sequence[int], before_ms: int) -> None:
         """Forget the events of those streams that are older."""
         ...
-
-
-class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Events with start_ms <= timestamp < end_ms, ordered by (timestamp, id); `after` and `before` are exclusive
-    (timestamp, id) cursors. `forward` False reads from the end; the result is then descending."""
-
-    start_ms: int = 0
-    end_ms: int = 1 << 62
-    after: tuple[int, int] | None = None
-    before: tuple[int, int] | None = None
-    forward: bool = True
-    limit: int = 10_000
-
-
-class StreamSpan(msgspec.Struct, frozen=True, kw_only=True):
-    first_ms: int
-    last_ms: int
-    last_ingested_ms: int
 
 
 @dataclass(frozen=True, slots=True)

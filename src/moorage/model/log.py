@@ -35,3 +35,28 @@ class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     ingested_ms: int
     id: int  # ascending in the order of arrival
+
+
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Events with start_ms <= timestamp < end_ms, ordered by (timestamp, id); `after` and `before` are exclusive
+    (timestamp, id) cursors. `forward` False reads from the end; the result is then descending.
+
+    The result ends before the event that would take its messages past `max_bytes`, but is never empty for that.
+    """
+
+    start_ms: int = 0
+    end_ms: int = 1 << 62
+    after: tuple[int, int] | None = None
+    before: tuple[int, int] | None = None
+    forward: bool = True
+    limit: int = 10_000
+    max_bytes: int = 1 << 20
+
+
+class StreamSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stream holds: its first and last event, and the weight of all messages."""
+
+    first_ms: int
+    last_ms: int
+    last_ingested_ms: int
+    stored_bytes: int = 0
