@@ -60,6 +60,7 @@ class State:
                 "cluster": lambda r: [r.cluster] if r.status != "INACTIVE" else [],
                 "disconnected": lambda r: [True] if not r.agent_connected and r.status != "INACTIVE" else [],
             },
+            self.usage.observe_instance,
         )
         self.tasks = Table(
             "tasks",

@@ -1,21 +1,78 @@
-"""What is taken of each container instance, kept as tasks come and go: placement reads it for thousands of
-instances at once, so it is not counted anew each time."""
+"""What is taken of each container instance and what is left, kept as records change: placement reads it for
+thousands of instances at once, so it is not counted anew each time.
+
+Everything here is derived: it follows the tables of tasks and of container instances change by change, in whatever
+order they come (a journal is read back table by table), and a transaction that is undone undoes it too.
+"""
 
 from __future__ import annotations
 
-from moorage.base.ids import ContainerInstanceArn
-from moorage.model.container_instance import Resources
+from collections.abc import Sequence
+from typing import TypeVar
+
+from moorage.base.ids import ClusterArn, ContainerInstanceArn
+from moorage.model.container_instance import ContainerInstance, Resources
+from moorage.model.node import NOTHING, Node
 from moorage.model.task import Task
 
-NOTHING = Resources()
+K = TypeVar("K", bound=str)
+
+
+class Pool:
+    """The nodes of one cluster, in no order that means anything but the same for the same history."""
+
+    def __init__(self) -> None:
+        self._nodes: list[Node] = []
+        self._place: dict[ContainerInstanceArn, int] = {}
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """All that are not INACTIVE. Good until the next write; nobody outside changes it."""
+        return self._nodes
+
+    def get(self, instance: ContainerInstanceArn) -> Node | None:
+        """The node of that instance, or None."""
+        place = self._place.get(instance)
+        return None if place is None else self._nodes[place]
+
+    def put(self, node: Node) -> None:
+        """Add a node or put its new value in place of the old."""
+        place = self._place.setdefault(node.arn, len(self._nodes))
+        if place == len(self._nodes):
+            self._nodes.append(node)
+        else:
+            self._nodes[place] = node
+
+    def drop(self, instance: ContainerInstanceArn) -> None:
+        """Remove a node; the last one moves into its place."""
+        place = self._place.pop(instance)
+        last = self._nodes.pop()
+        if last.arn != instance:
+            self._nodes[place] = last
+            self._place[last.arn] = place
+
+
+class GroupUsage:
+    """Where the tasks of one group of a cluster are: how many on each instance and in each zone."""
+
+    def __init__(self) -> None:
+        self.on_instance: dict[ContainerInstanceArn, int] = {}
+        self.in_zone: dict[str, int] = {}
+
+
+EMPTY_POOL = Pool()
+EMPTY_GROUP = GroupUsage()
 
 
 class Usage:
-    """The sum of `reserved` over the tasks of an instance that are not STOPPED, and how many they are."""
+    """The sum of `reserved` over the tasks of an instance that are not STOPPED, how many they are, what is left."""
 
     def __init__(self) -> None:
         self._taken: dict[ContainerInstanceArn, Resources] = {}
         self._tasks: dict[ContainerInstanceArn, int] = {}
+        self._pools: dict[ClusterArn, Pool] = {}
+        self._pool_of: dict[ContainerInstanceArn, Pool] = {}
+        self._groups: dict[tuple[ClusterArn, str], GroupUsage] = {}
 
     def of(self, instance: ContainerInstanceArn) -> Resources:
         """What the tasks of `instance` hold now."""
@@ -25,8 +82,27 @@ class Usage:
         """How many tasks hold something of `instance`."""
         return self._tasks.get(instance, 0)
 
+    def pool(self, cluster: ClusterArn) -> Pool:
+        """The nodes of a cluster."""
+        return self._pools.get(cluster, EMPTY_POOL)
+
+    def group(self, cluster: ClusterArn, group: str) -> GroupUsage:
+        """Where the tasks of that cluster's group are."""
+        return self._groups.get((cluster, group), EMPTY_GROUP)
+
+    def observe_instance(self, old: ContainerInstance | None, new: ContainerInstance | None) -> None:
+        """Follow one container instance's change."""
+        was = old if old is not None and old.status != "INACTIVE" else None
+        now = new if new is not None and new.status != "INACTIVE" else None
+        if was is not None and (now is None or now.cluster != was.cluster):
+            self._pool_of.pop(was.arn).drop(was.arn)
+        if now is not None:
+            pool = self._pools.setdefault(now.cluster, Pool())
+            self._pool_of[now.arn] = pool
+            pool.put(Node.of(now, self.of(now.arn), self.tasks_on(now.arn)))
+
     def observe(self, old: Task | None, new: Task | None) -> None:
-        """Follow one record's change."""
+        """Follow one task's change."""
         held = old if old is not None and not old.stopped else None
         wanted = new if new is not None and not new.stopped else None
         if held and wanted and held.reserved is wanted.reserved and held.instance == wanted.instance:
@@ -37,17 +113,43 @@ class Usage:
             self._take(wanted, 1)
 
     def _take(self, task: Task, sign: int) -> None:
-        held = self._taken.get(task.instance, NOTHING)
-        want = task.reserved
-        self._taken[task.instance] = Resources(
-            cpu=held.cpu + sign * want.cpu,
-            memory=held.memory + sign * want.memory,
-            ports_tcp=_ports(held.ports_tcp, want.ports_tcp, sign),
-            ports_udp=_ports(held.ports_udp, want.ports_udp, sign),
-        )
-        self._tasks[task.instance] = self._tasks.get(task.instance, 0) + sign
-        if not self._tasks[task.instance]:
-            del self._tasks[task.instance], self._taken[task.instance]
+        arn = task.instance
+        taken = _sum(self._taken.get(arn, NOTHING), task.reserved, sign)
+        tasks = self._tasks.get(arn, 0) + sign
+        if tasks:
+            self._taken[arn], self._tasks[arn] = taken, tasks
+        else:
+            del self._taken[arn], self._tasks[arn]
+        pool = self._pool_of.get(arn)
+        node = pool.get(arn) if pool is not None else None
+        if pool is not None and node is not None:
+            pool.put(node.holding(taken, tasks))
+        self._count(task, sign)
+
+    def _count(self, task: Task, sign: int) -> None:
+        key = (task.cluster, task.group)
+        group = self._groups.setdefault(key, GroupUsage())
+        _add(group.on_instance, task.instance, sign)
+        _add(group.in_zone, task.availability_zone, sign)
+        if not group.on_instance:
+            del self._groups[key]
+
+
+def _add(counts: dict[K, int], key: K, sign: int) -> None:
+    count = counts.get(key, 0) + sign
+    if count:
+        counts[key] = count
+    else:
+        del counts[key]
+
+
+def _sum(held: Resources, want: Resources, sign: int) -> Resources:
+    return Resources(
+        cpu=held.cpu + sign * want.cpu,
+        memory=held.memory + sign * want.memory,
+        ports_tcp=_ports(held.ports_tcp, want.ports_tcp, sign),
+        ports_udp=_ports(held.ports_udp, want.ports_udp, sign),
+    )
 
 
 def _ports(held: tuple[int, ...], want: tuple[int, ...], sign: int) -> tuple[int, ...]:
