@@ -127,9 +127,14 @@ class Store:
 
         return leave
 
+    @property
+    def settled(self) -> bool:
+        """Whether everything the state holds is durable."""
+        return self.durable_seq >= self.state.seq
+
     def when_durable(self, then: Callable[[], None]) -> None:
         """Call `then` once everything the state holds now is durable; at once where it already is."""
-        if self.durable_seq >= self.state.seq:
+        if self.settled:
             then()
         else:
             self._waiting.append((self.state.seq, then))
