@@ -78,9 +78,14 @@ class EventStore:
             self._next_id += len(events)
             self._ready.notify()
 
+    @property
+    def settled(self) -> bool:
+        """Whether everything appended until now is durable."""
+        return self.durable_seq >= self.appended_seq
+
     def when_durable(self, then: Callable[[], None]) -> None:
         """Call `then` once everything appended until now is durable; at once where it already is."""
-        if self.durable_seq >= self.appended_seq:
+        if self.settled:
             then()
         else:
             self._waiting.append((self.appended_seq, then))
@@ -112,7 +117,7 @@ class EventStore:
     def idle(self) -> bool:
         """Whether nothing waits to be written or forgotten."""
         with self._ready:
-            return not self._chores and not self._queue and self.durable_seq >= self.appended_seq
+            return not self._chores and not self._queue and self.settled
 
     def close(self) -> None:
         """Write out what was appended and let go of the disk. What was to be forgotten is found again later."""

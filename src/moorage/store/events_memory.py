@@ -23,6 +23,10 @@ class MemoryEvents:
             self._next_id += 1
         kept.sort(key=_key)
 
+    @property
+    def settled(self) -> bool:
+        return True
+
     def when_durable(self, then: Callable[[], None]) -> None:
         then()
 
