@@ -45,6 +45,7 @@ class ContainerInstance(msgspec.Struct, frozen=True, kw_only=True):
     agent_version: str | None = None
     agent_hash: str | None = None
     docker_version: str | None = None
+    ec2_instance_id: str | None = None  # from the identity document, where the host has one
     registered: Resources
     attributes: tuple[Attribute, ...] = ()
     tags: Tags = ()

@@ -44,6 +44,7 @@ StopCode = Literal[
     "ServiceSchedulerInitiated",
     "SpotInterruption",
     "TerminationNotice",
+    "InfrastructureHealth",
 ]
 
 # Forward only; a task may skip states, and it may end from any of them.
