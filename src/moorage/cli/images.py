@@ -34,7 +34,7 @@ def image() -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Answer for a script.")
 def import_image(file: Path, name: str, as_json: bool) -> None:
-    """Import FILE as NAME: what `docker save` wrote, an OCI layout (a folder or a tar), or a root file system's tar."""
+    """Import FILE as NAME: `docker save` output, an OCI layout (folder or tar), or a root file system tar."""
     with _told_plainly(), archive.opened(file, _own_platform()) as source:
         _push(source, name, as_json)
 

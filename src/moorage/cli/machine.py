@@ -1,6 +1,6 @@
 """What the installations of one machine share: who uses which addresses, and how much of it there is to give.
 
-Each running installation keeps one file in /run/moorage, so that the next one chooses other address ranges.
+Each running installation keeps one file in /run/moorage/installations, so that the next one chooses other address ranges.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from moorage.model.installation import Settings
 
-SHARED: Final = Path("/run/moorage")
+SHARED: Final = Path("/run/moorage/installations")
 # AWS's default VPC is 172.31.0.0/16; a second installation gets the next one down. 172.17 to 172.20 are where
 # Docker begins. After these come ranges of 10/8 that few networks use.
 VPC_RANGES: Final = tuple(f"172.{n}.0.0/16" for n in range(31, 20, -1)) + tuple(
@@ -51,10 +51,11 @@ def claim(settings: Settings, home: Path) -> None:
 
 
 def release(settings: Settings) -> None:
-    """Give the addresses back; the last one to leave removes the directory."""
+    """Give the addresses back; the last one to leave removes the directories."""
     (SHARED / f"{settings.id}.json").unlink(missing_ok=True)
-    if SHARED.is_dir() and not any(SHARED.iterdir()):
-        SHARED.rmdir()
+    for directory in (SHARED, SHARED.parent):
+        if directory.is_dir() and not any(directory.iterdir()):
+            directory.rmdir()
 
 
 def claims() -> Iterator[Claim]:
