@@ -1,0 +1,169 @@
+"""A real installation for tests: started by `moor`, used through boto3, as by anyone."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+
+T = TypeVar("T")
+PATIENCE_S = 30.0
+BIN = Path(sys.executable).parent
+IMAGE = "test/busybox:1"
+
+
+def until(look: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
+    """What `look` finds, as soon as it finds something true."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {patience_s:.0f} s: {what}"
+        time.sleep(0.03)
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Installation:
+    """One installation in a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.region = "us-east-1"
+
+    def moor(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the command on this installation."""
+        environment = os.environ | {"MOORAGE_HOME": str(self.home), "COLUMNS": "160"}
+        done = subprocess.run([BIN / "moor", *words], env=environment, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, f"moor {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done
+
+    def up(self, *words: str) -> None:
+        """Start it, detached."""
+        self.moor("up", "--detach", *words)
+
+    def down(self) -> None:
+        """End it, data and all."""
+        self.moor("down", "--purge")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home / "installation.json").read_text())
+        return found
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.settings['port']}"
+
+    def key(self) -> tuple[str, str]:
+        """The root access key's id and secret."""
+        lines = (self.home / "credentials").read_text().splitlines()
+        values = dict(line.split(" = ") for line in lines if " = " in line)
+        return values["aws_access_key_id"], values["aws_secret_access_key"]
+
+    def client(self, service: str, **config: Any) -> Any:
+        """A boto3 client with the root key."""
+        key, secret = self.key()
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            config=Config(retries={"total_max_attempts": 1}, **config),
+        )
+
+    def pid(self, program: str) -> int:
+        """Of the server or of a node's agent."""
+        return int((self.home / "run" / f"{program}.pid").read_text())
+
+    def task(self, arn: str, cluster: str = "default") -> dict[str, Any]:
+        """The task as ECS describes it."""
+        found: dict[str, Any] = self.client("ecs").describe_tasks(cluster=cluster, tasks=[arn])["tasks"][0]
+        return found
+
+    def until_status(self, arn: str, status: str, cluster: str = "default") -> dict[str, Any]:
+        """The task once it has that status; fails at once where it stopped instead."""
+        ecs = self.client("ecs")
+
+        def look() -> dict[str, Any] | None:
+            found: dict[str, Any] = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"][0]
+            if found["lastStatus"] == "STOPPED" != status:
+                raise AssertionError(f"stopped: {found.get('stoppedReason')} {found['containers']}")
+            return found if found["lastStatus"] == status else None
+
+        return until(look, f"{arn} {status}")
+
+    def run(self, command: list[str], **how: Any) -> dict[str, Any]:
+        """Run busybox with `command`: `fargate=True`, or a definition's members; returns the task as accepted."""
+        ecs = self.client("ecs")
+        definition = self.define(command, **how)
+        request: dict[str, Any] = {
+            "taskDefinition": definition["taskDefinitionArn"],
+            "launchType": "FARGATE" if how.get("fargate") else "EC2",
+        }
+        if definition["networkMode"] == "awsvpc":
+            request["networkConfiguration"] = self.network()
+        answer = ecs.run_task(**request | how.get("request", {}))
+        assert not answer["failures"], answer["failures"]
+        task: dict[str, Any] = answer["tasks"][0]
+        return task
+
+    def define(self, command: list[str], **how: Any) -> dict[str, Any]:
+        """Register a definition of one container `main`, with the members of `task` and `container` laid over it."""
+        container: dict[str, Any] = {"name": "main", "image": IMAGE, "command": command, "memory": 64}
+        task: dict[str, Any] = {"family": "test", "networkMode": how.get("network", "bridge")}
+        if how.get("fargate"):
+            task |= {"networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512"}
+        if how.get("logs"):
+            options = {
+                "awslogs-group": how["logs"],
+                "awslogs-region": self.region,
+                "awslogs-stream-prefix": "t",
+                "awslogs-create-group": "true",
+            }
+            container["logConfiguration"] = {"logDriver": "awslogs", "options": options}
+            task["executionRoleArn"] = "arn:aws:iam::123456789012:role/ecsTaskExecutionRole"
+        task |= how.get("task", {})
+        containers = [container | how.get("container", {}), *how.get("others", [])]
+        answer = self.client("ecs").register_task_definition(**task, containerDefinitions=containers)
+        found: dict[str, Any] = answer["taskDefinition"]
+        return found
+
+    def network(self, zone: str = "a") -> dict[str, Any]:
+        """networkConfiguration in the default subnet of a zone."""
+        subnets = self.client("ec2").describe_subnets()["Subnets"]
+        chosen = [one["SubnetId"] for one in subnets if one["AvailabilityZone"].endswith(zone)]
+        return {"awsvpcConfiguration": {"subnets": chosen}}
+
+    def log_lines(self, group: str, task: dict[str, Any], container: str = "main") -> list[str]:
+        """What a container has written to CloudWatch Logs; nothing while its stream is not there."""
+        logs = self.client("logs")
+        stream = f"t/{container}/{task['taskArn'].rpartition('/')[2]}"
+        try:
+            events = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+        return [event["message"] for event in events]
+
+
+def address_of(task: dict[str, Any]) -> str:
+    """The private address that DescribeTasks tells."""
+    details = {pair["name"]: pair["value"] for pair in task["attachments"][0]["details"]}
+    return details["privateIPv4Address"]  # type: ignore[no-any-return]  # boto3 is untyped
