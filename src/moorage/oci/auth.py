@@ -64,16 +64,21 @@ def challenges(header: str) -> list[Challenge]:
 
 
 class Wallet:
-    """The Authorization values that have worked, by scope."""
+    """The Authorization values that have worked: tokens by scope, a password for everything."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_scope: dict[str, str] = {}
+        self._basic: str | None = None
 
     def get(self, scope: str) -> str | None:
         with self._lock:
-            return self._by_scope.get(scope)
+            return self._by_scope.get(scope, self._basic)
 
-    def put(self, scope: str, value: str) -> None:
+    def put_token(self, scope: str, token: str) -> None:
         with self._lock:
-            self._by_scope[scope] = value
+            self._by_scope[scope] = f"Bearer {token}"
+
+    def put_basic(self, credentials: Credentials) -> None:
+        with self._lock:
+            self._basic = credentials.basic

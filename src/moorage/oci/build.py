@@ -68,8 +68,6 @@ def _write_tar(root: Path, out: BinaryIO, mtime_s: int) -> None:
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, bufsize=CHUNK_BYTES) as tar:
         for path in sorted(_walk(root)):
             info = tar.gettarinfo(path, arcname=str(path.relative_to(root)))
-            if info is None:  # a socket, which no tar can hold
-                continue
             # The builder's own user must not show in the image.
             info.uid = info.gid = 0
             info.uname = info.gname = ""
@@ -83,7 +81,9 @@ def _write_tar(root: Path, out: BinaryIO, mtime_s: int) -> None:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Everything below `root`; links are entries, not ways."""
+    """Everything below `root` but sockets, which no tar can hold; links are entries, not ways."""
     for here, directories, files in os.walk(root):
         for name in (*directories, *files):
-            yield Path(here) / name
+            path = Path(here) / name
+            if not path.is_socket():
+                yield path

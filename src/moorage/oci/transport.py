@@ -114,7 +114,8 @@ class Transport:
         """The answer with its body still to be read. Challenges are answered, redirects of reads followed."""
         target = self._absolute(url)
         response = self._send(method, target, self._authorized(headers, scope, target), body)
-        if response.status == 401 and self._origin(target) == self._origin(self.base_url):
+        again = body is None or isinstance(body, bytes)  # a stream cannot be sent a second time
+        if again and response.status == 401 and self._origin(target) == self._origin(self.base_url):
             offered = response.headers.get("www-authenticate", "")
             response.drain_conn()
             self._answer_challenge(offered, scope, target)
@@ -161,10 +162,10 @@ class Transport:
     def _answer_challenge(self, offered: str, scope: str, url: str) -> None:
         for challenge in challenges(offered):
             if challenge.scheme == "bearer" and challenge.realm:
-                self._wallet.put(scope, "Bearer " + self._token(challenge, scope))
+                self._wallet.put_token(scope, self._token(challenge, scope))
                 return
             if challenge.scheme == "basic" and self._credentials is not None:
-                self._wallet.put(scope, self._credentials.basic)
+                self._wallet.put_basic(self._credentials)
                 return
         raise ImageDenied(f"{url}: unauthorized: authentication required")
 
