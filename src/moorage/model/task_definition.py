@@ -15,6 +15,9 @@ from moorage.model.tags import Tags
 
 NetworkMode = Literal["awsvpc", "bridge", "host", "none"]
 Compatibility = Literal["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"]
+DefinitionStatus = Literal["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"]
+Protocol = Literal["tcp", "udp"]
+AppProtocol = Literal["http", "http2", "grpc"]
 
 
 class KeyValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,12 +25,12 @@ class KeyValue(msgspec.Struct, frozen=True, kw_only=True):
     value: str = ""
 
 
-class PortMapping(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=False):
+class PortMapping(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     container_port: int
-    host_port: int | None = None  # None or 0 in bridge mode: any free port
-    protocol: Literal["tcp", "udp"] = "tcp"
+    host_port: int | None = None  # None or 0 in bridge mode: any free port; else the container port
+    protocol: Protocol = "tcp"
     name: str | None = None
-    app_protocol: Literal["http", "http2", "grpc"] | None = None
+    app_protocol: AppProtocol | None = None
 
 
 class LogConfiguration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -93,15 +96,10 @@ class EphemeralStorage(msgspec.Struct, frozen=True, kw_only=True):
     size_gib: int = msgspec.field(name="sizeInGiB")
 
 
-class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """One revision of a family; `cpu` and `memory` are normalised to units and MiB."""
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registration asks for, checked; `cpu` and `memory` are normalised to units and MiB."""
 
-    arn: TaskDefinitionArn
-    account: AccountId
-    region: Region
     family: str
-    revision: int
-    status: Literal["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"] = "ACTIVE"
     containers: tuple[ContainerDefinition, ...]
     network_mode: NetworkMode | None = None  # as given; None means bridge
     cpu: int | None = None
@@ -114,6 +112,21 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
     requires_attributes: tuple[str, ...] = ()  # attribute names
     runtime_platform: RuntimePlatform | None = None
     ephemeral_storage: EphemeralStorage | None = None
+
+    @property
+    def windows(self) -> bool:
+        family = self.runtime_platform and self.runtime_platform.operating_system_family
+        return (family or "").startswith("WINDOWS")
+
+
+class TaskDefinition(Definition, frozen=True, kw_only=True):
+    """One revision of a family. Only `status`, its two times and `tags` ever change."""
+
+    arn: TaskDefinitionArn
+    account: AccountId
+    region: Region
+    revision: int
+    status: DefinitionStatus = "ACTIVE"
     tags: Tags = ()
     registered_at: float
     registered_by: str

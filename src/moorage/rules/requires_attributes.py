@@ -1,0 +1,59 @@
+"""What an instance's agent must be able to do for a task of a definition: attribute names, by which placement finds
+instances. The names are those that the published agent registers; which setting asks for which is data here.
+
+`docker-remote-api.N` stands for what the Docker API could from that version on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from moorage.model.task_definition import ContainerDefinition, Definition
+from moorage.rules.task_definitions_compute import is_ecr_image, uses_awslogs
+
+_AGENT = "com.amazonaws.ecs.capability."
+_NEWER = "ecs.capability."
+_DOCKER = _AGENT + "docker-remote-api."
+_LARGEST_TASK_OF_OLD_AGENTS = 10 * 1024  # cpu units
+
+
+def requires_attributes(definition: Definition) -> tuple[str, ...]:
+    """The names, without repetition, in a fixed order."""
+    names = list(_of_task(definition))
+    for container in definition.containers:
+        names.extend(_of_container(definition, container))
+    return tuple(dict.fromkeys(names))
+
+
+def _of_task(definition: Definition) -> Iterator[str]:
+    if definition.network_mode == "awsvpc":
+        yield _NEWER + "task-eni"
+        yield _DOCKER + "1.18"
+    if definition.task_role_arn:
+        yield _AGENT + ("task-iam-role-network-host" if definition.network_mode == "host" else "task-iam-role")
+    if definition.cpu is not None or definition.memory is not None:
+        yield _NEWER + "task-cpu-mem-limit"
+    if (definition.cpu or 0) > _LARGEST_TASK_OF_OLD_AGENTS:
+        yield _NEWER + "increased-task-cpu-limit"
+
+
+def _of_container(definition: Definition, container: ContainerDefinition) -> Iterator[str]:
+    if is_ecr_image(container.image):
+        yield _AGENT + "ecr-auth"
+        if definition.execution_role_arn:
+            yield _NEWER + "execution-role-ecr-pull"
+    if container.log_configuration:
+        yield f"{_AGENT}logging-driver.{container.log_configuration.log_driver}"
+        yield _DOCKER + "1.18"
+    if uses_awslogs(container):
+        yield _DOCKER + "1.19"
+        if definition.execution_role_arn:
+            yield _NEWER + "execution-role-awslogs"
+    if container.privileged:
+        yield _AGENT + "privileged-container"
+    if container.docker_labels or container.ulimits:
+        yield _DOCKER + "1.18"
+    if container.memory_reservation is not None:
+        yield _DOCKER + "1.21"
+    if container.linux_parameters and container.linux_parameters.init_process_enabled:
+        yield _DOCKER + "1.25"
