@@ -35,7 +35,6 @@ def task_payload(
     definition: TaskDefinition,
     interface: NetworkInterface | None = None,
     subnet: Subnet | None = None,
-    dns_servers: tuple[str, ...] = (),
 ) -> acs.Task:
     """The payload's task. `interface` and its `subnet` are given for an awsvpc task that still holds them."""
     return acs.Task(
@@ -53,9 +52,7 @@ def task_payload(
         service_name=service_name(task.group),
         group=task.group,
         containers=tuple(_container(task, part) for part in definition.containers),
-        elastic_network_interfaces=(
-            (interface_payload(task, interface, subnet, dns_servers),) if interface and subnet else ()
-        ),
+        elastic_network_interfaces=((interface_payload(task, interface, subnet),) if interface and subnet else ()),
     )
 
 
@@ -70,9 +67,7 @@ def attachment_arn(task: Task) -> str:
     return Scope(task.account, task.region).arn("ecs", f"attachment/{task.attachment_id}")
 
 
-def interface_payload(
-    task: Task, interface: NetworkInterface, subnet: Subnet, dns_servers: tuple[str, ...]
-) -> acs.NetworkInterface:
+def interface_payload(task: Task, interface: NetworkInterface, subnet: Subnet) -> acs.NetworkInterface:
     """The interface of a task with the address that DescribeTasks tells."""
     base, _, prefix_len = subnet.cidr.partition("/")
     head, _, last = base.rpartition(".")
@@ -85,7 +80,6 @@ def interface_payload(
         # A subnet's first address is its router, in every VPC; prefixes are at most /28, so no octet overflows.
         subnet_gateway_ipv4_address=f"{head}.{int(last) + 1}/{prefix_len}",
         domain_name=(domain,) if domain else (),
-        domain_name_servers=dns_servers,
         private_dns_name=interface.private_dns_name,
         interface_association_protocol="default",
         index=0,
