@@ -26,9 +26,7 @@ def prepare(store: Store, settings: Settings, dice: Dice, now_s: float) -> None:
         for region in settings.regions:
             scope = Scope(settings.account, region)
             _ensure_fleet(tx, scope, now_s)
-            if not any(vpc.is_default for vpc in tx.vpcs.by("scope", scope)):
-                zones = tuple(f"{region}{letter}" for letter in ZONE_LETTERS)
-                create_default_vpc(tx, scope, settings.vpc_cidr, zones, dice, now_s)
+            create_default_vpc(tx, scope, settings.vpc_cidr, ZONE_LETTERS, dice)
 
 
 def _new_key(kind: str, settings: Settings, dice: Dice, now_s: float) -> AccessKey:
