@@ -1,0 +1,230 @@
+"""The OCI bundle of a container: everything its runtime is told, decided here without touching anything.
+
+Where a task definition says nothing, a container gets what Docker gives it: that is what images are built for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from moorage.agent.drivers import oci, seccomp
+from moorage.agent.drivers.accounts import Account
+from moorage.agent.drivers.cgroups import CPU_PERIOD_US
+from moorage.agent.drivers.namespaces import ID_RANGE
+from moorage.agent.spec import ContainerSpec, DriverError, Mount, NetworkMode, RootImage
+
+OCI_VERSION: Final = "1.0.2"  # the newest that every supported runtime accepts
+DEFAULT_PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+OPEN_FILES: Final = 65_535  # Fargate's own default; a bound, so that no container takes all of the host's open files
+SHM_BYTES: Final = 64 << 20  # /dev/shm as Docker makes it
+INIT_PATH: Final = "/dev/init"
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_CAPABILITIES: Final = _words(
+    "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP "
+    "SETUID SYS_CHROOT"
+)
+_ALL_CAPABILITIES: Final = _words(
+    "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "
+    "FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN "
+    "NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYS_ADMIN SYS_BOOT SYS_CHROOT "
+    "SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG SYSLOG WAKE_ALARM"
+)
+
+_MASKED: Final = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+_READONLY: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+# null, zero, full, random, urandom, tty, console, ptmx and the pseudo-terminals; making (not using) any node is free
+_DEVICES: Final = (
+    (1, 3),
+    (1, 5),
+    (1, 7),
+    (1, 8),
+    (1, 9),
+    (5, 0),
+    (5, 1),
+    (5, 2),
+    (136, None),
+)
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a container will live: what its sandbox and its image's files decided."""
+
+    root: str
+    account: Account
+    cgroup: str
+    network_mode: NetworkMode
+    network: str = ""  # path of the network namespace; "" shares the host's
+    user_namespace: str = ""
+    first_id: int = 0
+    hostname: str = ""
+    files: tuple[Mount, ...] = ()  # hosts, hostname and resolv.conf of the sandbox
+    init: str = ""  # path of the init program on the host
+    annotations: tuple[tuple[str, str], ...] = ()
+    open_files_max: int = OPEN_FILES  # what this host's limits leave of it
+
+
+def arguments(spec: ContainerSpec, image: RootImage) -> tuple[str, ...]:
+    """As Docker combines them: an overridden entry point also discards the image's command."""
+    if spec.entry_point:
+        args = spec.entry_point + (spec.command or ())
+    else:
+        args = image.entry_point + (image.command if spec.command is None else spec.command)
+    if not args:
+        raise DriverError("CannotCreateContainerError", "no command specified, by the task or by the image")
+    return ((INIT_PATH, "--") if spec.init else ()) + args
+
+
+def environment(spec: ContainerSpec, image: RootImage, place: Place) -> tuple[str, ...]:
+    """The image's variables under the task's; the last of a name wins and stands where the first stood."""
+    values = dict(entry.partition("=")[::2] for entry in (DEFAULT_PATH, f"HOSTNAME={place.hostname}"))
+    values["HOME"] = place.account.home
+    values.update(entry.partition("=")[::2] for entry in image.environment)
+    values.update(spec.environment)
+    return tuple(f"{name}={value}" for name, value in values.items())
+
+
+def capabilities(spec: ContainerSpec) -> oci.Capabilities:
+    if spec.privileged:
+        wanted = set(_ALL_CAPABILITIES)
+    else:
+        dropped = _names(spec.capabilities_drop)
+        wanted = set() if "ALL" in dropped else set(_CAPABILITIES) - dropped
+        added = _names(spec.capabilities_add)
+        wanted |= (set(_ALL_CAPABILITIES) - dropped) if "ALL" in added else added
+    unknown = wanted - set(_ALL_CAPABILITIES)
+    if unknown:
+        raise DriverError("CannotCreateContainerError", f"unknown capability {', '.join(sorted(unknown))}")
+    names = tuple(f"CAP_{name}" for name in sorted(wanted))
+    return oci.Capabilities(bounding=names, effective=names, permitted=names)
+
+
+def _names(given: Sequence[str]) -> set[str]:
+    return {name.upper().removeprefix("CAP_") for name in given}
+
+
+def write(spec: ContainerSpec, image: RootImage, place: Place) -> bytes:
+    """The bundle's config.json."""
+    granted = capabilities(spec)
+    annotations = dict(place.annotations)
+    process = oci.Process(
+        args=arguments(spec, image),
+        cwd=spec.working_directory or image.working_directory or "/",
+        user=oci.User(uid=place.account.uid, gid=place.account.gid, additional_gids=place.account.groups),
+        capabilities=granted,
+        env=environment(spec, image, place),
+        rlimits=_rlimits(spec, place.open_files_max),
+    )
+    mapping = (oci.IdMapping(container_id=0, host_id=place.first_id, size=ID_RANGE),) if place.first_id else ()
+    linux = oci.Linux(
+        namespaces=_namespaces(place),
+        cgroups_path=place.cgroup,
+        resources=_resources(spec),
+        uid_mappings=mapping,
+        gid_mappings=mapping,
+        masked_paths=() if spec.privileged else _MASKED,
+        readonly_paths=() if spec.privileged else _READONLY,
+        seccomp=None
+        if spec.privileged or annotations.keys() & seccomp.ANNOTATIONS
+        else seccomp.profile(granted.bounding),
+    )
+    bundle = oci.Bundle(
+        oci_version=OCI_VERSION,
+        process=process,
+        root=oci.Root(path=place.root, readonly=spec.readonly_root),
+        linux=linux,
+        hostname=place.hostname,
+        mounts=_mounts(spec, place),
+        annotations=annotations,
+    )
+    return msgspec.json.encode(bundle)
+
+
+def _namespaces(place: Place) -> tuple[oci.Namespace, ...]:
+    found = [oci.Namespace(type=kind) for kind in ("pid", "ipc", "uts", "mount", "cgroup")]
+    if place.network:
+        found.append(oci.Namespace(type="network", path=place.network))
+    if place.user_namespace:
+        found.insert(0, oci.Namespace(type="user", path=place.user_namespace))
+    return tuple(found)
+
+
+def _rlimits(spec: ContainerSpec, open_files: int) -> tuple[oci.Rlimit, ...]:
+    limits = {"nofile": (open_files, open_files)}
+    limits.update((each.name, (each.soft, each.hard)) for each in spec.ulimits)
+    unlimited = (1 << 64) - 1  # a task definition writes -1
+    return tuple(
+        oci.Rlimit(
+            type=f"RLIMIT_{name.upper()}",
+            soft=unlimited if soft < 0 else soft,
+            hard=unlimited if hard < 0 else hard,
+        )
+        for name, (soft, hard) in limits.items()
+    )
+
+
+def _resources(spec: ContainerSpec) -> oci.Resources:
+    memory = oci.Memory(limit=spec.memory_max_bytes or 0, reservation=spec.memory_reservation_bytes or 0)
+    return oci.Resources(
+        devices=_device_rules(spec),
+        cpu=oci.Cpu(shares=max(2, spec.cpu_shares), period=CPU_PERIOD_US),
+        memory=memory if memory.limit or memory.reservation else None,
+    )
+
+
+def _device_rules(spec: ContainerSpec) -> tuple[oci.DeviceRule, ...]:
+    if spec.privileged:
+        return (oci.DeviceRule(allow=True, access="rwm"),)
+    rules = [oci.DeviceRule(allow=False, access="rwm")]
+    rules += [oci.DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")]
+    rules += [
+        oci.DeviceRule(allow=True, type="c", major=major, minor=minor, access="rwm") for major, minor in _DEVICES
+    ]
+    return tuple(rules)
+
+
+def _mounts(spec: ContainerSpec, place: Place) -> tuple[oci.OciMount, ...]:
+    guarded = ("nosuid", "noexec", "nodev")
+    mode = "rw" if spec.privileged else "ro"
+    mounts = [
+        _mount("/proc", "proc", "proc", *guarded),
+        _mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
+        _mount(
+            "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"
+        ),
+        _mount("/sys", "sysfs", "sysfs", *guarded, mode),
+        _mount("/sys/fs/cgroup", "cgroup", "cgroup", *guarded, "relatime", mode),
+        _mount("/dev/mqueue", "mqueue", "mqueue", *guarded),
+        _mount("/dev/shm", "tmpfs", "shm", *guarded, "mode=1777", f"size={SHM_BYTES}"),
+    ]
+    for each in (*place.files, *spec.mounts):
+        access = "ro" if each.readonly else "rw"
+        mounts.append(_mount(each.target, "bind", each.source, "rbind", "rprivate", access))
+    if spec.init:
+        mounts.append(_mount(INIT_PATH, "bind", place.init, "bind", "ro"))
+    return tuple(mounts)
+
+
+def _mount(destination: str, kind: str, source: str, *options: str) -> oci.OciMount:
+    return oci.OciMount(destination=destination, type=kind, source=source, options=options)

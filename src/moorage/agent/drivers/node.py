@@ -1,0 +1,274 @@
+"""A node: one agent's share of a host, and the face of all drivers.
+
+Every method blocks and may be called from any thread; the work happens on the node's own crew of threads, which live
+in the namespaces that it needs. Every method may be repeated. Failures are DriverErrors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+import msgspec
+
+from moorage.agent.drivers import network, processes, rootfs, signals
+from moorage.agent.drivers.cgroups import Cgroups
+from moorage.agent.drivers.claims import Claims
+from moorage.agent.drivers.config import NodeConfig
+from moorage.agent.drivers.containers import Containers
+from moorage.agent.drivers.exits import ExitWatch
+from moorage.agent.drivers.firewall import Firewall
+from moorage.agent.drivers.locks import KeyedLocks
+from moorage.agent.drivers.namespaces import Crew, Keep, end_holder
+from moorage.agent.drivers.network import Network
+from moorage.agent.drivers.parts import Parts
+from moorage.agent.drivers.records import Records
+from moorage.agent.drivers.runtime import Runtime
+from moorage.agent.drivers.sandboxes import Sandboxes
+from moorage.agent.spec import (
+    ContainerId,
+    ContainerSpec,
+    ContainerStatus,
+    DriverError,
+    Exit,
+    Isolation,
+    RootImage,
+    Sandbox,
+    SandboxId,
+    SandboxSpec,
+)
+
+__all__ = ["Node", "NodeConfig"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_OWN: Final = ("sandboxes", "containers", "exits", "pins", "runtime", "holder.json", "holder.json.new")
+
+
+class Node:
+    """Made by `open`; ended by `detach` (everything goes on running) or `close` (nothing is left)."""
+
+    def __init__(self, config: NodeConfig, lock: int) -> None:
+        self.config = config
+        self._lock = lock
+        self._locks = KeyedLocks()
+        home = config.path
+        cgroups = Cgroups(config.cgroup)
+        claims = Claims(Path(config.claims_directory), config.owner, home)
+        runtimes = _runtimes(config, home)
+        firewall = Firewall(config)
+        cgroups.open()
+        claims.want_forwarding()
+        self._exits = ExitWatch(home / "exits")
+        crew = Crew(cgroups, lambda: rootfs.prepare_stage(claims.stage))
+        self._parts = Parts(
+            records=Records(home),
+            cgroups=cgroups,
+            claims=claims,
+            crew=crew,
+            keep=Keep(home, cgroups),
+            links=Network(config, crew),
+            firewall=firewall,
+            runtimes=runtimes,
+            exits=home / "exits",
+        )
+        self._sandboxes = Sandboxes(self._parts)
+        self._containers = Containers(self._parts)
+
+    @classmethod
+    def open(cls, config: NodeConfig) -> Node:
+        """Take possession of the node, adopt what runs, and end what a crash left half-started."""
+        with _failures("ResourceInitializationError", "opening the node"):
+            lock = _lock(config)
+            try:
+                node = cls(config, lock)
+            except BaseException:
+                os.close(lock)
+                raise
+            node._recover()
+            return node
+
+    def _recover(self) -> None:
+        """Level, not edge: whatever stands is written down, and the rest of the host's state follows from that."""
+        parts = self._parts
+        for container in parts.records.containers():
+            if container.process is None:
+                parts.cgroups.kill_supervisors(container.id)
+                parts.cgroups.kill(container.sandbox, container.id)
+        sandboxes = []
+        for record in parts.records.sandboxes():
+            if record.complete and not (self._sandboxes.stands(record) or self._repin(record.id)):
+                record = msgspec.structs.replace(record, complete=False)
+                parts.records.put_sandbox(record)
+            sandboxes.append(record)
+        attached = [(record, record.attachment) for record in sandboxes if record.attachment is not None]
+        parts.links.open((at.address, record.id) for record, at in attached if record.network_mode == "bridge")
+        parts.firewall.open((port, at.address) for record, at in attached for port in record.ports)
+
+    def _repin(self, sandbox: SandboxId) -> bool:
+        """The holder was killed: take the sandbox's namespaces from a container that still lives in them."""
+        for record in self._parts.records.containers():
+            if record.sandbox == sandbox and record.process and processes.is_alive(record.process):
+                base = f"/proc/{record.process.pid}/ns"
+                if record.isolation == "userns":
+                    self._parts.keep.pin(sandbox, "user", f"{base}/user")
+                self._parts.keep.pin(sandbox, "net", f"{base}/net")
+                return True
+        return False
+
+    def create_sandbox(self, spec: SandboxSpec) -> Sandbox:
+        with self._step("ResourceInitializationError", "creating the sandbox", spec.id):
+            return self._run(self._sandboxes.create, spec)
+
+    def remove_sandbox(self, sandbox: SandboxId) -> None:
+        """Remove the sandbox and every container that is still in it."""
+        for container in self.list_containers():
+            if container.id.startswith(f"{sandbox}-"):
+                self.remove_container(container.id)
+        with self._step("CannotStopContainerError", "removing the sandbox", sandbox):
+            self._run(self._sandboxes.remove, sandbox)
+
+    def start_container(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus:
+        with self._step("CannotCreateContainerError", "starting the container", spec.id):
+            return self._run(self._containers.start, spec, image)
+
+    def signal_container(self, container: ContainerId, signal: int | str) -> None:
+        """Send a signal by number or name ("TERM", "SIGTERM", "SIGRTMIN+3"); to an ended container, nothing."""
+        with _failures("CannotStopContainerError", "signalling the container"):
+            self._containers.send(container, signals.number_of(signal))
+
+    def stop_signal(self, container: ContainerId) -> int:
+        """The signal with which the container's image wants to be stopped; SIGTERM where it says nothing."""
+        record = self._parts.records.container(container)
+        return signals.number_of("" if record is None else record.stop_signal)
+
+    def remove_container(self, container: ContainerId) -> None:
+        """Kill the container if it runs, and remove all of it: log, files, cgroup."""
+        with self._step("CannotStopContainerError", "removing the container", container):
+            self._run(self._containers.remove, container)
+
+    def status(self, container: ContainerId) -> ContainerStatus:
+        with _failures("CannotStopContainerError", "asking after the container"):
+            return self._containers.status(container)
+
+    def list_sandboxes(self) -> tuple[Sandbox, ...]:
+        """Also those that are half-made: creating one again completes it, removing it removes its parts."""
+        return tuple(record.sandbox() for record in self._parts.records.sandboxes())
+
+    def list_containers(self) -> tuple[ContainerStatus, ...]:
+        """Also those that are half-made: their state is `created`, and starting or removing them works."""
+        return tuple(self._containers.status(record.id) for record in self._parts.records.containers())
+
+    def log_path(self, container: ContainerId) -> Path:
+        return self._parts.records.container_directory(container) / "log"
+
+    def exits_fd(self) -> int:
+        """Readable when `take_exits` has something to tell."""
+        return self._exits.fd
+
+    def take_exits(self) -> tuple[tuple[ContainerId, Exit], ...]:
+        """The containers that have ended since the last call; never blocks for longer than reading small files."""
+        found = []
+        for container in self._exits.take():
+            record = self._parts.records.container(container)
+            ended = None if record is None else self._containers.exit_of(record)
+            if ended is not None:
+                found.append((container, ended))
+        return tuple(found)
+
+    def detach(self) -> None:
+        """Let go; every sandbox and container goes on."""
+        self._parts.crew.close()
+        self._parts.keep.close()
+        self._exits.close()
+        os.close(self._lock)
+
+    def close(self) -> None:
+        """End everything of this node and leave no trace."""
+        self.detach()
+        Node.sweep(self.config)
+
+    @staticmethod
+    def sweep(config: NodeConfig) -> None:
+        """Remove everything of a node that no agent has open, however it was left."""
+        if not config.path.exists():
+            return
+        with _failures("CannotStopContainerError", "removing the node"):
+            lock = _lock(config)
+            try:
+                _sweep(config)
+            finally:
+                os.close(lock)
+
+    def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._parts.crew.run(work, *args, **kwargs)
+
+    @contextlib.contextmanager
+    def _step(self, kind: str, what: str, name: str) -> Iterator[None]:
+        with _failures(kind, what), self._locks.holding(name):
+            yield
+
+
+def _sweep(config: NodeConfig) -> None:
+    home = config.path
+    cgroups = Cgroups(config.cgroup)
+    cgroups.kill()
+    end_holder(home / "holder.json")
+    network.delete_all_links(config)
+    Firewall(config).close()
+    Claims(Path(config.claims_directory), config.owner, home).leave()
+    cgroups.remove()
+    for name in _OWN:
+        path = home / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    (home / "lock").unlink()
+    with contextlib.suppress(OSError):  # the agent's own files may lie beside ours
+        home.rmdir()
+
+
+def _lock(config: NodeConfig) -> int:
+    """One agent per node, and no sweep under a running agent's feet."""
+    config.path.mkdir(parents=True, exist_ok=True)
+    fd = os.open(config.path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(fd, 20).decode() or "unknown"
+        os.close(fd)
+        reason = f"the node {config.owner} is in use by process {owner}; stop that agent first"
+        raise DriverError("ResourceInitializationError", reason) from None
+    os.truncate(fd, 0)
+    os.write(fd, str(os.getpid()).encode())
+    return fd
+
+
+def _runtimes(config: NodeConfig, home: Path) -> dict[Isolation, Runtime]:
+    """A runtime for every isolation that the node offers; a missing tool is told here, not at the first task."""
+    found: dict[Isolation, Runtime] = {}
+    for isolation in config.isolations:
+        found[isolation] = Runtime("runsc" if isolation == "runsc" else config.runtime, home)
+    return found
+
+
+@contextlib.contextmanager
+def _failures(kind: str, what: str) -> Iterator[None]:
+    """What the system refuses becomes a DriverError whose sentence says what was being done."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            reason = f"{what}: no space left on the node's disk"
+        else:
+            reason = f"{what}: {error.strerror or error}"
+            reason += f" ({error.filename})" if error.filename else ""
+        raise DriverError(kind, reason) from error

@@ -1,0 +1,103 @@
+"""Root filesystems: an overlay of the image's layers under a directory of the container's own.
+
+An overlay is mounted on the launch namespace's stage, the runtime takes its own copy of the mount, and the stage's is
+taken away again: the mount then lives and dies with the container. Layers are handed to the kernel as descriptors
+(`/proc/self/fd/N`), so that an image of 127 layers fits into the one page that mount options have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from moorage.agent.drivers import syscalls
+from moorage.agent.spec import DriverError
+
+LAYERS_MAX: Final = 127  # Docker's own bound; overlayfs takes 500, the mount options' page some 250
+
+
+def prepare_stage(stage: Path) -> None:
+    """Call inside the launch namespace: a place that every user can pass through and only this namespace sees.
+
+    The node's directory may lie below one that is closed to all but root; a runtime that has already become root
+    of a user namespace could not reach a root filesystem in it.
+    """
+    syscalls.mount("moorage", str(stage), "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0711,size=1m")
+
+
+@contextlib.contextmanager
+def mounted(layers: Sequence[str], own: Path, stage: Path, user_namespace: int | None) -> Iterator[Path]:
+    """The root filesystem, for as long as the block runs; what a runtime copied of it stays.
+
+    `own` holds the container's changes. With a user namespace, every layer is seen through its id mapping: the
+    image's root is the namespace's root, and the host's root owns nothing in it.
+    """
+    if not 0 < len(layers) <= LAYERS_MAX:
+        reason = f"the image has {len(layers)} layers; between 1 and {LAYERS_MAX} can be mounted"
+        raise DriverError("CannotCreateContainerError", reason)
+    upper, work = own / "upper", own / "work"
+    for directory in (upper, work):
+        directory.mkdir(exist_ok=True)
+    stage.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(stage.rmdir)
+        lower = [_open_layer(layer, cleanup) for layer in reversed(layers)]
+        if user_namespace is None:
+            base = str(own)
+        else:
+            lower = [_mapped(f"/proc/self/fd/{fd}", user_namespace, cleanup, stage.parent) for fd in lower]
+            base = f"/proc/self/fd/{_mapped(str(own), user_namespace, cleanup, stage.parent)}"
+        options = ":".join(f"/proc/self/fd/{fd}" for fd in lower)
+        # volatile: nobody reads the container's changes after it, so nothing waits for the disk at unmount.
+        data = f"lowerdir={options},upperdir={base}/upper,workdir={base}/work,volatile"
+        try:
+            syscalls.mount("moorage", str(stage), "overlay", 0, data)
+        except OSError as error:
+            raise DriverError("CannotCreateContainerError", _explain(error)) from error
+        cleanup.callback(syscalls.umount, str(stage))
+        yield stage
+
+
+def _open_layer(layer: str, cleanup: contextlib.ExitStack) -> int:
+    try:
+        fd = os.open(layer, os.O_PATH | os.O_DIRECTORY)
+    except OSError as error:
+        reason = f"a layer of the image cannot be opened: {layer}: {error.strerror}"
+        raise DriverError("CannotCreateContainerError", reason) from error
+    cleanup.callback(os.close, fd)
+    return fd
+
+
+def _mapped(path: str, user_namespace: int, cleanup: contextlib.ExitStack, stage: Path) -> int:
+    """A descriptor of `path` seen through the namespace's ids.
+
+    Kernels before 6.15 let overlayfs use only mounts that are attached somewhere, so it is, on the stage.
+    """
+    clone = syscalls.clone_mount(path)
+    try:
+        syscalls.map_mount_ids(clone, user_namespace)
+        place = stage / f"layer-{os.getpid()}-{clone}"
+        place.mkdir()
+        cleanup.callback(place.rmdir)
+        syscalls.attach_mount(clone, str(place))
+        cleanup.callback(syscalls.umount, str(place))
+        fd = os.open(place, os.O_PATH | os.O_DIRECTORY)
+    finally:
+        os.close(clone)
+    cleanup.callback(os.close, fd)
+    return fd
+
+
+def _explain(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "no space left on the node's disk for the container's root filesystem"
+    if error.errno == errno.EINVAL:
+        return (
+            "the kernel refused the overlay of the image's layers; the node's directory must lie on a filesystem "
+            "that overlayfs can write to (not on overlayfs itself, not on NFS)"
+        )
+    return f"mounting the container's root filesystem: {error.strerror}"

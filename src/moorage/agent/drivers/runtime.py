@@ -1,0 +1,185 @@
+"""Starting a container: an OCI runtime under `conmon`, its supervisor.
+
+conmon (one small C process per container) starts the runtime, holds the container's output and writes it to the log,
+waits for the end and writes the exit file. It needs neither the agent nor the server, so both may come and go.
+
+conmon tells its parent how creation went on a pipe: the container's pid, or the runtime's complaint.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from moorage.agent.drivers import processes
+from moorage.agent.drivers.processes import ProcessRef
+from moorage.agent.spec import ContainerId, DriverError
+
+RuntimeName = Literal["crun", "runc", "runsc"]
+
+CREATE_TIMEOUT_S: Final = 60.0  # a host in deep trouble; a busy one takes well under a second
+LOG_BYTES_MAX: Final = 64 << 20  # of one container on disk; conmon then starts the file anew (see logfile.py)
+_SYNC_PIPE_FD: Final = 3
+_PACKAGES: Final = {"crun": "crun", "runc": "runc", "runsc": "runsc"}
+_RUNTIME_FLAGS: Final[dict[str, tuple[str, ...]]] = {
+    "crun": (),
+    "runc": (),
+    # Cgroups are ours; the sandbox's own network stack is gVisor's, fed from the veth.
+    "runsc": ("--network=sandbox", "--platform=ptrace"),
+}
+
+
+class _Report(msgspec.Struct):
+    """What conmon writes on the pipe: a pid, or a negative number and a message."""
+
+    data: int | None = None
+    pid: int | None = None
+    message: str = ""
+
+
+class Runtime:
+    """One OCI runtime of this host, with its state directory."""
+
+    def __init__(self, name: RuntimeName, directory: Path) -> None:
+        self.name = name
+        self._path = processes.find_tool(name, _PACKAGES[name])
+        self._conmon = processes.find_tool("conmon", "conmon")
+        self._state = directory / "runtime" / name
+        self._state.mkdir(parents=True, exist_ok=True)
+        self._exits = directory / "exits"
+        self._flags = (f"--root={self._state}", *_RUNTIME_FLAGS[name])
+
+    def create(
+        self, container: ContainerId, home: Path, inherited_cgroup: bool = False
+    ) -> tuple[ProcessRef, ProcessRef]:
+        """Create the container whose bundle is `home`; returns its first process and its supervisor.
+
+        `inherited_cgroup`: the calling thread stands in the container's cgroup already; the runtime makes none.
+        """
+        flags = (*self._flags, "--cgroup-manager=disabled") if inherited_cgroup else self._flags
+        sync_read, sync_write = os.pipe()
+        error_read, error_write = os.pipe()
+        try:
+            pid = processes.spawn(
+                self._conmon,
+                self._conmon_arguments(container, home, flags),
+                stderr=error_write,
+                inherit=[(sync_write, _SYNC_PIPE_FD)],
+                environment=processes.TOOL_ENVIRONMENT | {"_OCI_SYNCPIPE": str(_SYNC_PIPE_FD)},
+            )
+            os.close(sync_write)
+            os.close(error_write)
+            sync_write = error_write = -1
+            os.waitpid(pid, 0)  # conmon leaves its starter at once and goes on in the background
+            report = _read_report(sync_read)
+            complaint = "" if report else os.read(error_read, 4096).decode(errors="replace")
+        finally:
+            for fd in (sync_read, sync_write, error_read, error_write):
+                if fd >= 0:
+                    os.close(fd)
+        if report is None:
+            raise DriverError("CannotCreateContainerError", f"conmon failed: {complaint.strip() or 'without a word'}")
+        number = report.data if report.pid is None else report.pid
+        process = processes.reference(number) if number and number > 0 else None
+        supervisor = _read_reference(home / "conmon.pid")
+        if number is None or number <= 0:
+            raise _refusal(report.message)
+        if process is None or supervisor is None:
+            raise DriverError("CannotStartContainerError", "the container's first process vanished")
+        return process, supervisor
+
+    def _conmon_arguments(self, container: ContainerId, home: Path, flags: tuple[str, ...]) -> list[str]:
+        return [
+            "--api-version=1",
+            f"--cid={container}",
+            f"--cuuid={container}",
+            f"--name={container}",
+            f"--bundle={home}",
+            f"--runtime={self._path}",
+            *(f"--runtime-arg={flag}" for flag in flags),
+            f"--container-pidfile={home}/pid",
+            f"--conmon-pidfile={home}/conmon.pid",
+            f"--exit-dir={self._exits}",
+            f"--persist-dir={home}",
+            f"--socket-dir-path={home}",
+            "--full-attach",
+            f"--log-path=k8s-file:{home}/log",
+            f"--log-size-max={LOG_BYTES_MAX}",
+            "--no-sync-log",
+            "--log-level=error",
+        ]
+
+    def start(self, container: ContainerId) -> None:
+        """Let a created container run."""
+        fifo = self._state / container / "exec.fifo"
+        if self.name == "crun" and fifo.exists():
+            # What `crun start` does, without the three milliseconds of starting crun for it.
+            fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            with open(fd, "wb", buffering=0) as file:
+                fifo.unlink()
+                file.write(b"\0")
+            return
+        code, said = processes.run_tool(self._path, [*self._flags, "start", container])
+        if code != 0:
+            raise _refusal(said)
+
+    def forget(self, container: ContainerId) -> None:
+        """Remove the runtime's own state of a container that is dead."""
+        state = self._state / container
+        if self.name == "crun":
+            _remove_directory(state)
+        elif state.exists() or self.name == "runsc":
+            processes.run_tool(self._path, [*self._flags, "delete", "--force", container])
+
+
+def _read_report(fd: int) -> _Report | None:
+    """One line of JSON, or None where conmon ended without one."""
+    text = b""
+    while not text.endswith(b"\n"):
+        if not processes.wait_readable(fd, CREATE_TIMEOUT_S):
+            raise DriverError(
+                "CannotCreateContainerError", f"the runtime did not answer for {CREATE_TIMEOUT_S:.0f} s"
+            )
+        piece = os.read(fd, 65_536)
+        if not piece:
+            break
+        text += piece
+    try:
+        return msgspec.json.decode(text, type=_Report)
+    except msgspec.DecodeError:
+        return None
+
+
+def _read_reference(file: Path) -> ProcessRef | None:
+    try:
+        return processes.reference(int(file.read_text()))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+_NO_COMMAND: Final = re.compile(
+    r"executable file .* not found|no such file or directory|permission denied|exec format", re.I
+)
+
+
+def _refusal(message: str) -> DriverError:
+    """The runtime's complaint under the name that ECS gives it."""
+    lines = [line for line in message.strip().splitlines() if line.strip()]
+    reason = (lines[-1] if lines else "the runtime failed without a word").strip()
+    for prefix in ("[conmon:e]:", "crun:", "error:"):
+        reason = reason.removeprefix(prefix).strip()
+    kind = "CannotStartContainerError" if _NO_COMMAND.search(reason) else "CannotCreateContainerError"
+    return DriverError(kind, reason)
+
+
+def _remove_directory(path: Path) -> None:
+    try:
+        for entry in os.scandir(path):
+            os.unlink(entry.path)
+        path.rmdir()
+    except FileNotFoundError:
+        return
