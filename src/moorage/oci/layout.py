@@ -107,7 +107,7 @@ def read_docker(files: Files, wanted: Platform, name: str | None) -> ImageSource
         blobs[layer.digest] = path
         layers.append(layer)
     config = Descriptor(media_type=manifest.OCI_CONFIG, digest=sha256(config_bytes), size=len(config_bytes))
-    made = Manifest(schema_version=2, config=config, layers=tuple(layers))
+    made = Manifest(schema_version=2, media_type=manifest.OCI_MANIFEST, config=config, layers=tuple(layers))
     parsed = manifest.parse_config(config_bytes, made)
     manifest.check_platform(parsed, wanted)
     manifest_bytes = msgspec.json.encode(made)
@@ -141,7 +141,9 @@ def write(source: ImageSource, root: Path) -> None:
         annotations={REF_NAME: source.names[0]} if source.names else None,
         platform=Platform(os=source.config.os, architecture=source.config.architecture),
     )
-    (root / INDEX_FILE).write_bytes(msgspec.json.encode(Index(schema_version=2, manifests=(entry,))))
+    (root / INDEX_FILE).write_bytes(
+        msgspec.json.encode(Index(schema_version=2, media_type=manifest.OCI_INDEX, manifests=(entry,)))
+    )
 
 
 def _write_blob(root: Path, digest: str, stream: Readable) -> None:

@@ -35,6 +35,8 @@ CONFIG_MAX_BYTES: Final = 8 * 1024 * 1024
 LAYERS_MAX: Final = 256
 
 
+_ABSENT: Final = (b"", b"null")
+
 _T = TypeVar("_T")
 
 
@@ -65,7 +67,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     """One image for one platform: its configuration and its layers, lowest first."""
 
     schema_version: int
-    media_type: str = OCI_MANIFEST
+    media_type: str = ""  # may be absent; what the transport calls it counts then
     artifact_type: str | None = None
     config: Descriptor
     layers: tuple[Descriptor, ...]
@@ -77,7 +79,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     """A list of manifests, as a rule one for each platform."""
 
     schema_version: int
-    media_type: str = OCI_INDEX
+    media_type: str = ""
     artifact_type: str | None = None
     manifests: tuple[Descriptor, ...]
     subject: Descriptor | None = None
@@ -132,16 +134,28 @@ class _Shape(msgspec.Struct, frozen=True, rename="camel"):
 
     schema_version: int = 0
     media_type: str = ""
-    manifests: msgspec.Raw | None = None
-    layers: msgspec.Raw | None = None
-    config: msgspec.Raw | None = None
+    manifests: msgspec.Raw = msgspec.Raw()
+    layers: msgspec.Raw = msgspec.Raw()
+    config: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def is_index(self) -> bool:
+        return bytes(self.manifests) not in _ABSENT
+
+    @property
+    def is_manifest(self) -> bool:
+        return bytes(self.layers) not in _ABSENT and bytes(self.config) not in _ABSENT
+
+    @property
+    def has_image_parts(self) -> bool:
+        return bytes(self.layers) not in _ABSENT or bytes(self.config) not in _ABSENT
 
 
 def parse(raw: bytes, media_type: str = "") -> Manifest | Index:
     """The manifest or index in `raw`; `media_type` is what the transport called it, "" where it said nothing."""
     shape = decode(raw, _Shape, "manifest")
     _refuse_confusion(shape, media_type)
-    if shape.manifests is not None:
+    if shape.is_index:
         index = decode(raw, Index, "image index")
         _check_descriptors(index.manifests, "image index")
         return index
@@ -208,12 +222,12 @@ def _refuse_confusion(shape: _Shape, media_type: str) -> None:
             f"manifest: schema version {shape.schema_version} is not supported; push the image again with a "
             "current tool"
         )
-    if shape.manifests is not None and (shape.layers is not None or shape.config is not None):
+    if shape.is_index and shape.has_image_parts:
         raise ImageCorrupt("manifest: both an index and a manifest")
-    if shape.manifests is None and (shape.layers is None or shape.config is None):
+    if not shape.is_index and not shape.is_manifest:
         raise ImageCorrupt("manifest: neither an index nor a manifest")
     kinds = {_kind(each) for each in (shape.media_type, media_type)} - {""}
-    if kinds - {"index" if shape.manifests is not None else "manifest"}:
+    if kinds - {"index" if shape.is_index else "manifest"}:
         raise ImageCorrupt(f"manifest: its content is not the {shape.media_type or media_type} that it claims to be")
 
 

@@ -49,7 +49,7 @@ def one_layer(
     )
     config_bytes = msgspec.json.encode(image)
     described = Descriptor(media_type=manifest.OCI_CONFIG, digest=sha256(config_bytes), size=len(config_bytes))
-    made = Manifest(schema_version=2, config=described, layers=(layer,))
+    made = Manifest(schema_version=2, media_type=manifest.OCI_MANIFEST, config=described, layers=(layer,))
     manifest_bytes = msgspec.json.encode(made)
 
     def open_blob(wanted: Descriptor) -> Readable:

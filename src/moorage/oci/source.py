@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from moorage.oci.digest import Readable
-from moorage.oci.manifest import Descriptor, ImageConfig, Manifest
+from moorage.oci.manifest import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
 
 OpenBlob = Callable[[Descriptor], Readable]
 
@@ -30,4 +30,4 @@ class ImageSource(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def media_type(self) -> str:
         """The manifest's own, for the Content-Type under which it is pushed."""
-        return self.manifest.media_type
+        return self.manifest.media_type or OCI_MANIFEST
