@@ -85,7 +85,7 @@ class Dismantled(msgspec.Struct, frozen=True, kw_only=True):
     task: SandboxId
 
 
-Step = Literal["pull", "sandbox", "logs", "start", "dismantle"]
+Step = Literal["record", "pull", "sandbox", "logs", "start", "dismantle"]
 
 
 class StepFailed(msgspec.Struct, frozen=True, kw_only=True):

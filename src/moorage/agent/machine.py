@@ -193,6 +193,13 @@ class Machine:
             task.attempts += 1
             self._course.out.append(do.SetTimer(task=event.task, timer="dismantle", after_s=wait_s))
             return
+        if event.step == "record":
+            # Without a record the next agent could start the task a second time: better not at all. One that
+            # runs already is not ended for it; its record is written again when something changes.
+            if task is not None and task.phase in ("waiting", "preparing"):
+                task.reason = task.reason or reason
+                self._course.advance(task)
+            return
         if event.step in ("sandbox", "start"):
             assert task is not None, f"{event.task}: {event.step} without a task"
         elif task is None or task.phase != "preparing":

@@ -25,6 +25,7 @@ class MachineInAnyWeather(RuleBasedStateMachine):
         self.world = World(Resources(cpu=1024, memory=2048, ports_tcp=(22,)))
         self.wanted: dict[SandboxId, TaskPlan] = {}
         self.stopped: set[SandboxId] = set()
+        self.ended_earlier: set[SandboxId] = set()  # acknowledged to an earlier agent
 
     @rule(
         essential=st.lists(st.booleans(), min_size=0, max_size=2),
@@ -41,8 +42,10 @@ class MachineInAnyWeather(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def payload_again(self, data: st.DataObject) -> None:
-        if self.wanted:
-            self.world.run(data.draw(st.sampled_from(list(self.wanted.values()))))
+        """Late, on the same connection. A new connection's payloads know which ends were acknowledged."""
+        known = [task for id_, task in self.wanted.items() if id_ not in self.ended_earlier]
+        if known:
+            self.world.run(data.draw(st.sampled_from(known)))
 
     @rule(data=st.data())
     def stop(self, data: st.DataObject) -> None:
@@ -75,6 +78,7 @@ class MachineInAnyWeather(RuleBasedStateMachine):
     @rule(happens=st.lists(st.booleans(), max_size=6))
     def agent_is_killed(self, happens: list[bool]) -> None:
         self.world.restart_agent(happens=happens)
+        self.ended_earlier = {report.task for report in self.world.accepted if report.status == "STOPPED"}
 
     @invariant()
     def nothing_is_overbooked(self) -> None:
