@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 import msgspec
 
 from moorage.base.ids import ContainerInstanceArn
 from moorage.model.container_instance import ContainerInstance, Resources
 
 NOTHING = Resources()
+
+
+@lru_cache(maxsize=4096)  # kinds of host; a kind more costs a comparison, nothing else
+def intern_names(names: frozenset[str]) -> frozenset[str]:
+    """One object for equal sets, so that comparing those of thousands of like hosts is comparing pointers."""
+    return names
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +29,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     instance: ContainerInstance
     ready: bool  # ACTIVE with a connected agent
     zone: str | None  # None: serves every zone
+    attributes: Mapping[str, str]  # name to value, "" where it has none
     names: frozenset[str]  # of its attributes
     cpu: int  # units free; below zero where a host came back smaller than what it runs
     memory: int  # MiB free
@@ -36,7 +46,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
             instance=instance,
             ready=instance.status == "ACTIVE" and instance.agent_connected,
             zone=instance.availability_zone,
-            names=frozenset(attribute.name for attribute in instance.attributes),
+            attributes={attribute.name: attribute.value or "" for attribute in instance.attributes},
+            names=intern_names(frozenset(attribute.name for attribute in instance.attributes)),
             cpu=whole.cpu - taken.cpu,
             memory=whole.memory - taken.memory,
             ports_tcp=whole.ports_tcp + taken.ports_tcp,
@@ -52,6 +63,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
             instance=self.instance,
             ready=self.ready,
             zone=self.zone,
+            attributes=self.attributes,
             names=self.names,
             cpu=whole.cpu - taken.cpu,
             memory=whole.memory - taken.memory,
@@ -67,6 +79,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
             instance=self.instance,
             ready=self.ready,
             zone=self.zone,
+            attributes=self.attributes,
             names=self.names,
             cpu=self.cpu - wanted.cpu,
             memory=self.memory - wanted.memory,

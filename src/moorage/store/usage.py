@@ -15,7 +15,7 @@ from moorage.model.container_instance import ContainerInstance, Resources
 from moorage.model.node import NOTHING, Node
 from moorage.model.task import Task
 
-K = TypeVar("K", bound=str)
+K = TypeVar("K", bound=str | int)
 
 
 class Pool:
@@ -24,6 +24,12 @@ class Pool:
     def __init__(self) -> None:
         self._nodes: list[Node] = []
         self._place: dict[ContainerInstanceArn, int] = {}
+        self._zones: dict[str, int] = {}
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The zones in which it has nodes."""
+        return tuple(self._zones)
 
     @property
     def nodes(self) -> Sequence[Node]:
@@ -40,16 +46,26 @@ class Pool:
         place = self._place.setdefault(node.arn, len(self._nodes))
         if place == len(self._nodes):
             self._nodes.append(node)
+            self._count_zone(node, 1)
         else:
+            old = self._nodes[place]
+            if old.zone != node.zone:
+                self._count_zone(old, -1)
+                self._count_zone(node, 1)
             self._nodes[place] = node
 
     def drop(self, instance: ContainerInstanceArn) -> None:
         """Remove a node; the last one moves into its place."""
         place = self._place.pop(instance)
+        self._count_zone(self._nodes[place], -1)
         last = self._nodes.pop()
         if last.arn != instance:
             self._nodes[place] = last
             self._place[last.arn] = place
+
+    def _count_zone(self, node: Node, sign: int) -> None:
+        if node.zone is not None:
+            _add(self._zones, node.zone, sign)
 
 
 class GroupUsage:
@@ -58,6 +74,21 @@ class GroupUsage:
     def __init__(self) -> None:
         self.on_instance: dict[ContainerInstanceArn, int] = {}
         self.in_zone: dict[str, int] = {}
+        self._instances_with: dict[int, int] = {}  # a number of tasks -> how many instances have that many
+
+    def fewest(self, instances: int) -> int:
+        """The least number of the group's tasks that any of `instances` instances has."""
+        return 0 if len(self.on_instance) < instances else min(self._instances_with, default=0)
+
+    def count(self, instance: ContainerInstanceArn, zone: str, sign: int) -> None:
+        """One task more or less."""
+        before = self.on_instance.get(instance, 0)
+        _add(self.on_instance, instance, sign)
+        _add(self.in_zone, zone, sign)
+        if before:
+            _add(self._instances_with, before, -1)
+        if before + sign:
+            _add(self._instances_with, before + sign, 1)
 
 
 EMPTY_POOL = Pool()
@@ -129,8 +160,7 @@ class Usage:
     def _count(self, task: Task, sign: int) -> None:
         key = (task.cluster, task.group)
         group = self._groups.setdefault(key, GroupUsage())
-        _add(group.on_instance, task.instance, sign)
-        _add(group.in_zone, task.availability_zone, sign)
+        group.count(task.instance, task.availability_zone, sign)
         if not group.on_instance:
             del self._groups[key]
 
