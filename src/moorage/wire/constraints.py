@@ -151,7 +151,7 @@ def _range_check(shape: Shape) -> Check:
 
 def _text_check(shape: Shape) -> Check:
     length = _length_check(shape)
-    pattern = _compiled(shape.pattern) if shape.pattern else None
+    pattern = compiled_pattern(shape.pattern) if shape.pattern else None
     if pattern is None and not shape.enum:
         return length
     allowed = frozenset(shape.enum)
@@ -172,7 +172,7 @@ def _text_check(shape: Shape) -> Check:
     return check
 
 
-def _compiled(pattern: str) -> re.Pattern[str] | None:
+def compiled_pattern(pattern: str) -> re.Pattern[str] | None:
     """The pattern for Python, or None where it cannot be said in Python: AWS's own service would still check it."""
     text = pattern
     for java, python in _JAVA_WRITES.items():

@@ -60,6 +60,16 @@ class Shape(msgspec.Struct, frozen=True, eq=False):
     document: bool = False  # any JSON value, untyped
     sensitive: bool = False
 
+    def shapes(self) -> set[Shape]:
+        """This shape and all that it reaches."""
+        found = {self}
+        waiting = [self]
+        while waiting:
+            inner = {member.shape for member in waiting.pop().members.values()} - found
+            found |= inner
+            waiting.extend(inner)
+        return found
+
 
 class Maker(Protocol[T]):
     """What a codec builds for each kind of shape."""

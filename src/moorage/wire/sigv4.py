@@ -8,7 +8,7 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-s
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -67,31 +67,32 @@ def canonical_path(path: str, *, s3: bool = False) -> str:
     return quote("/" + "/".join(kept) + end, safe="/~")
 
 
-def canonical_query(query: str, *, plus_is_space: bool = True) -> str:
-    """Sorted by encoded name, then value; each encoded anew; the signature itself left out.
+def canonical_query(query: str) -> str:
+    """Sorted by encoded name, then value; each encoded anew, a raw `+` being a space; without the signature."""
+    return _sorted_query((_encoded(name), _encoded(value)) for name, value in _pairs(query))
 
-    A raw `+` is a space to most clients and servers, yet some signers sign it as a plus: the verifier tries both.
-    """
-    if not query:
-        return ""
-    pairs = []
-    for part in query.split("&"):
-        if not part:
-            continue
+
+def query_as_sent(query: str) -> str:
+    """Only sorted. Some signers, botocore's among them, take a query that they are given for encoded already."""
+    return _sorted_query(_pairs(query))
+
+
+def _pairs(query: str) -> Iterator[tuple[str, str]]:
+    for part in query.split("&") if query else ():
         name, _, value = part.partition("=")
-        encoded = _encoded(name, plus_is_space)
-        if encoded != "X-Amz-Signature":
-            pairs.append((encoded, _encoded(value, plus_is_space)))
-    pairs.sort()
-    return "&".join(f"{name}={value}" for name, value in pairs)
+        if part:
+            yield name, value
 
 
-def _encoded(text: str, plus_is_space: bool) -> str:
+def _sorted_query(pairs: Iterable[tuple[str, str]]) -> str:
+    kept = sorted(pair for pair in pairs if pair[0] != "X-Amz-Signature")
+    return "&".join(f"{name}={value}" for name, value in kept)
+
+
+def _encoded(text: str) -> str:
     if text.isalnum() and text.isascii():
         return text
-    if plus_is_space:
-        text = text.replace("+", "%20")
-    return quote(unquote_to_bytes(text), safe="-_.~")
+    return quote(unquote_to_bytes(text.replace("+", "%20")), safe="-_.~")
 
 
 def canonical_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -79,10 +79,8 @@ def _ec2(_operation: Operation, violations: Sequence[Violation]) -> Refused:
     if first.rule == "required":
         return Refused(f"The request must contain the parameter {name}", code="MissingParameter")
     bound = first.constraint.removeprefix("Member must have value ")
-    return Refused(
-        f"Value ( {_text(first.value or 0)} ) for parameter {name[:1].lower() + name[1:]} is invalid. Expecting a value {bound}.",
-        code="InvalidParameterValue",
-    )
+    named = f"Value ( {_text(first.value or 0)} ) for parameter {name[:1].lower() + name[1:]}"
+    return Refused(f"{named} is invalid. Expecting a value {bound}.", code="InvalidParameterValue")
 
 
 def _lower_path(violation: Violation) -> str:

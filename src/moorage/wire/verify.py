@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple, Protocol
@@ -33,6 +33,7 @@ from moorage.wire.sigv4 import (
     amz_date,
     canonical_path,
     canonical_query,
+    query_as_sent,
     signature,
 )
 
@@ -223,11 +224,11 @@ def _claim_in_query(query: str) -> _Claim:
     fields = {}
     for part in query.split("&"):
         name, _, value = part.partition("=")
-        name = unquote(name)
-        if name.startswith("X-Amz-"):
+        prefix, own, name = unquote(name).partition("X-Amz-")
+        if own and not prefix:
             if name in fields:
-                raise Malformed(f"The query string has '{name}' more than once.")
-            fields[name.removeprefix("X-Amz-")] = unquote(value)
+                raise Malformed(f"The query string has 'X-Amz-{name[:64]}' more than once.")
+            fields[name] = unquote(value)
     _check_algorithm(fields.get("Algorithm", ""))
     needed = ("Credential", "Signature", "SignedHeaders", "Date", "Expires")
     missing = [f"AWS query-string parameters must include 'X-Amz-{name}'." for name in needed if not fields.get(name)]
@@ -330,14 +331,18 @@ def _payload(exchange: Exchange, body_sha256: str | None, unsigned_payload: bool
     return declared
 
 
-def _drafts(exchange: Exchange, claim: _Claim, payload: str) -> list[Draft]:
-    """The request as it may have been signed: nearly always one; two where the query has a raw plus."""
+def _drafts(exchange: Exchange, claim: _Claim, payload: str) -> Iterator[Draft]:
+    """The request as it may have been signed; the second only where a signer took the query for encoded already.
+
+    Safe, because nothing is gained by it: a text that is not the encoded form of itself, such as a raw plus, is never
+    a request's first form, so one signature never covers two requests that mean different things.
+    """
     headers = [(name, _signed_value(exchange.headers.get(name, ""))) for name in claim.signed_headers]
     path = canonical_path(exchange.path, s3=claim.scope.service == "s3")
-    queries = [canonical_query(exchange.query)]
-    if "+" in exchange.query:
-        queries.append(canonical_query(exchange.query, plus_is_space=False))
-    return [Draft(exchange.method, path, query, headers, payload) for query in queries]
+    query, as_sent = canonical_query(exchange.query), query_as_sent(exchange.query)
+    yield Draft(exchange.method, path, query, headers, payload)
+    if as_sent != query:
+        yield Draft(exchange.method, path, as_sent, headers, payload)
 
 
 def _signed_value(value: str) -> str:
