@@ -6,7 +6,17 @@ Does not: import another service; it reads their tables.
 from typing import Final
 
 from moorage.api.call import Operation
-from moorage.api.ecs import account_settings, clusters, resource_tags, task_definition_lists, task_definitions
+from moorage.api.ecs import (
+    account_settings,
+    attributes,
+    clusters,
+    container_instances,
+    registration,
+    resource_tags,
+    task_definition_lists,
+    task_definitions,
+    task_reports,
+)
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "CreateCluster": clusters.create_cluster,
@@ -29,4 +39,16 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "TagResource": resource_tags.tag_resource,
     "UntagResource": resource_tags.untag_resource,
     "ListTagsForResource": resource_tags.list_tags_for_resource,
+    "RegisterContainerInstance": registration.register_container_instance,
+    "DiscoverPollEndpoint": registration.discover_poll_endpoint,
+    "SubmitTaskStateChange": task_reports.submit_task_state_change,
+    "SubmitContainerStateChange": task_reports.submit_container_state_change,
+    "SubmitAttachmentStateChanges": task_reports.submit_attachment_state_changes,
+    "DescribeContainerInstances": container_instances.describe_container_instances,
+    "ListContainerInstances": container_instances.list_container_instances,
+    "UpdateContainerInstancesState": container_instances.update_container_instances_state,
+    "DeregisterContainerInstance": container_instances.deregister_container_instance,
+    "PutAttributes": attributes.put_attributes,
+    "DeleteAttributes": attributes.delete_attributes,
+    "ListAttributes": attributes.list_attributes,
 }
