@@ -17,6 +17,7 @@ from moorage.base.ids import (
     ContainerInstanceArn,
     NetworkInterfaceId,
     Region,
+    SubnetId,
     TaskArn,
     TaskDefinitionArn,
 )
@@ -115,6 +116,15 @@ class TaskOverride(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ephemeral_storage: EphemeralStorage | None = None
 
 
+class TaskNetwork(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task's interface was given. The interface goes when the task stops; this stays for who asks later."""
+
+    subnet: SubnetId
+    address: str
+    mac: str
+    private_dns_name: str
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """`reserved` is what placement took of `instance` and gives back when the task is STOPPED.
 
@@ -141,6 +151,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     overrides: TaskOverride = TaskOverride()
     interface: NetworkInterfaceId | None = None
     attachment_id: str | None = None
+    network: TaskNetwork | None = None
     ephemeral_storage: EphemeralStorage | None = None
     platform_version: str | None = None
     enable_execute_command: bool = False
