@@ -205,7 +205,7 @@ class Transport:
             raise ImageDenied(f"{url}: only https is used with this registry")
         if host in self._plain_hosts:
             return
-        if not all(ipaddress.ip_address(each).is_private for each in _addresses(host)):
+        if any(ipaddress.ip_address(each).is_global for each in _addresses(host)):
             raise ImageDenied(f"{url}: plain http is for loopback and private addresses only")
         self._plain_hosts.add(host)
 
