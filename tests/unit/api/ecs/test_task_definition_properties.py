@@ -24,7 +24,17 @@ MODELLED = {"", "ClientException", "InvalidParameterException", "LimitExceededEx
 WORDS = st.sampled_from(
     ["app", "web", "256", "512", "1 vCPU", ".5GB", "busybox", "arn:aws:iam::123456789012:role/r", "SYS_PTRACE", ""]
 )
-NUMBERS = st.sampled_from([0, 1, 2, 22, 80, 64, 128, 256, 65535, -1, 2**31])
+LIKELY = {
+    "family": st.just("web"),
+    "image": st.sampled_from(["busybox"] * 9 + ["no image"]),
+    "name": st.sampled_from(["app", "web", "nofile", "core"]),
+    "softLimit": st.integers(-2, 3),
+    "hardLimit": st.integers(-1, 3),
+    **dict.fromkeys(("mountPoints", "volumesFrom", "systemControls", "volumes", "tags"), st.just([])),
+}
+ALWAYS = ("name", "image", "containerPort")
+"""Not required by the model; without them nothing deeper is looked at."""
+NUMBERS = st.sampled_from([0, 1, 2, 22, 80, 64, 128, 256, 65535, -1, 2**31, 10**30])
 
 
 @cache
@@ -37,11 +47,12 @@ def _values(shape: Shape, kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(shape, StructureShape):
         ours = _members(kind)
         values = {
-            name: _values(member, ours.get(name))
+            name: LIKELY.get(name, _values(member, ours.get(name))) if ours else _values(member, None)
             for name, member in shape.members.items()
             if not ours or name in ours
         }
-        required = {name: values.pop(name) for name in shape.required_members if name in values}
+        always = [*shape.required_members, *(ALWAYS if ours else ())]
+        required = {name: values.pop(name) for name in always if name in values}
         return st.fixed_dictionaries(required, optional=values)
     if isinstance(shape, ListShape):
         return st.lists(_values(shape.member, kind), max_size=3)
@@ -50,7 +61,7 @@ def _values(shape: Shape, kind: Any) -> st.SearchStrategy[Any]:
     if shape.type_name == "boolean":
         return st.booleans()
     if shape.type_name in ("integer", "long"):
-        return NUMBERS | st.integers()
+        return NUMBERS | st.integers(0, 400)
     listed = getattr(shape, "enum", None)
     return (st.sampled_from(listed) | st.text(max_size=3)) if listed else WORDS | st.text(max_size=300)
 
