@@ -92,7 +92,7 @@ def register_container_instance(
             instance = replace(old, registered=resources)
         instance = replace(
             instance,
-            attributes=tuple(attributes.values()),
+            attributes=tuple(attributes[name] for name in sorted(attributes)),
             tags=merged(instance.tags, tags),
             **_told(request, document),
         )
