@@ -8,6 +8,7 @@ from moorage.api.ecs.errors import ClientRefused
 from moorage.base.ids import Arn, Scope
 from moorage.model.task_definition import TaskDefinition
 from moorage.store import State, StateTx
+from moorage.store.state import joined
 
 # Nine digits: a family has at most a million revisions, and int() takes no number of a million digits.
 REVISION_MAX_DIGITS = 9
@@ -46,6 +47,14 @@ def find_task_definition(state: State | StateTx, scope: Scope, text: str) -> Tas
     if name is None:
         return None
     if name.revision is not None:
-        return state.task_definitions.get(scope.arn("ecs", f"task-definition/{name.family}:{name.revision}"))
+        return _revision(state, scope, name.family, name.revision)
+    known = state.task_families.get(joined(*scope, name.family))
+    last = _revision(state, scope, name.family, known.last_revision) if known else None
+    if last is not None and last.status == "ACTIVE":
+        return last  # nearly always, and families have thousands of revisions
     active = state.task_definitions.by("active", (*scope, name.family))
     return max(active, key=lambda definition: definition.revision, default=None)
+
+
+def _revision(state: State | StateTx, scope: Scope, family: str, revision: int) -> TaskDefinition | None:
+    return state.task_definitions.get(scope.arn("ecs", f"task-definition/{family}:{revision}"))
