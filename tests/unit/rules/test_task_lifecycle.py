@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
-from tests.unit.records import a_container, a_task, an_awsvpc_task
 
 from moorage.model.task import NetworkBinding, Task
 from moorage.rules.lifecycle import ContainerReport, TaskReport, abandon, apply_report, request_stop, set_connected
+from tests.unit.records import a_container, a_task, an_awsvpc_task
 
 RUNNING = TaskReport(status="RUNNING", containers=(ContainerReport(name="app", status="RUNNING", runtime_id="r1"),))
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.records import a_container, a_task
 
 from moorage.model.task import TASK_ORDER, Task
 from moorage.rules.lifecycle import ContainerReport, TaskReport, abandon, apply_report, request_stop, set_connected
+from tests.unit.records import a_container, a_task
 
 STATUS = st.sampled_from([None, "PENDING", "RUNNING", "STOPPED"])
 REASON = st.sampled_from([None, "", "CannotPullContainerError: x", "OutOfMemoryError: y"])
