@@ -15,7 +15,9 @@ from moorage.api.ecs import (
     resource_tags,
     task_definition_lists,
     task_definitions,
+    task_lookup,
     task_reports,
+    tasks,
 )
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -51,4 +53,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "PutAttributes": attributes.put_attributes,
     "DeleteAttributes": attributes.delete_attributes,
     "ListAttributes": attributes.list_attributes,
+    "RunTask": tasks.run_task,
+    "StartTask": tasks.start_task,
+    "StopTask": tasks.stop_task,
+    "DescribeTasks": task_lookup.describe_tasks,
+    "ListTasks": task_lookup.list_tasks,
 }

@@ -23,6 +23,11 @@ class ClusterNotFound(Refused):
     message = "Cluster not found."
 
 
+class ServiceNotFound(Refused):
+    code = "ServiceNotFoundException"
+    message = "Service not found."
+
+
 class LimitExceeded(Refused):
     code = "LimitExceededException"
 
