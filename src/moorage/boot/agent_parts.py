@@ -1,0 +1,158 @@
+"""The agent put together: machine and executor, the node's drivers, and the way to the control plane."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from moorage.agent import events as on
+from moorage.agent.api import Api, EcsApi, Reporter
+from moorage.agent.background import Background
+from moorage.agent.drivers.images import ImageSources, ImageStore
+from moorage.agent.drivers.node import Node
+from moorage.agent.executor import Executor
+from moorage.agent.http import HttpClient
+from moorage.agent.logs import LogShipper
+from moorage.agent.logsource import NodeLogSource
+from moorage.agent.machine import Machine
+from moorage.agent.payload import NodeTraits
+from moorage.agent.ports import World
+from moorage.agent.registration import NodeIdentity, register
+from moorage.agent.session import Session, Unregistered
+from moorage.agent.state import TaskRecords
+from moorage.agent.workers import NODE_THREADS, PULL_THREADS, ThreadWorkers
+from moorage.boot.agent_config import AgentConfig, Key
+from moorage.boot.world import SystemClock, SystemDice
+from moorage.wire.signer import Signer
+
+log = logging.getLogger("moorage.agent")
+
+# The control plane forgot this instance; asking again at once would not change its mind.
+REGISTER_AGAIN_S: Final = 1.0
+
+
+class ControlPlane:
+    """Reports go over the API, answers over the session."""
+
+    def __init__(self, reporter: Reporter, session: Session) -> None:
+        self.submit = reporter.submit
+        self.acknowledge = session.acknowledge
+        self.verify_stops = session.verify_stops
+
+
+class Agent:
+    """Made by `open`, which adopts what runs; `begin` connects it; `stop` leaves everything running."""
+
+    def __init__(self, config: AgentConfig, key: Key, node: Node) -> None:
+        loop = asyncio.get_running_loop()
+        self._config = config
+        self._node = node
+        self._clock, self._dice = SystemClock(), SystemDice()
+        self._work = Background()
+        self._http = HttpClient(config.endpoint)
+        self._images = ImageStore(Path(config.images), _sources(config, key))
+        signer = Signer(access_key_id=key.id, secret=key.secret, region=config.region, service="ecs")
+        self._apis: dict[str, Api] = {}
+        self._signer = signer
+        self._ecs = EcsApi(self._api_in(config.region))
+        self._machine = Machine(config.total())
+        self._node_workers = ThreadWorkers(loop, NODE_THREADS, "node")
+        directory = Path(config.directory)
+        self._records = TaskRecords(directory / "tasks")
+        self._registration = directory / "registration.json"
+        self._session = Session(
+            ecs=self._ecs,
+            signer=signer,
+            traits=NodeTraits(region=config.region, fleet_isolation=config.isolation),
+            clock=self._clock,
+            dice=self._dice,
+            feed=self._hear,
+        )
+        self._executor = Executor(
+            self._machine,
+            World(
+                node=node,
+                images=self._images,
+                logs=LogShipper(self._api_in, NodeLogSource(node.log_path), directory / "logs", self._work),
+                control=ControlPlane(Reporter(self._ecs, self._work), self._session),
+                records=self._records,
+                node_workers=self._node_workers,
+                pull_workers=ThreadWorkers(loop, PULL_THREADS, "pull"),
+                timers=loop,
+                clock=self._clock,
+            ),
+        )
+
+    @staticmethod
+    async def open(config: AgentConfig, key: Key, boot: str) -> Agent:
+        """Take possession of the node and of what an earlier agent left there."""
+        Path(config.directory).mkdir(parents=True, exist_ok=True, mode=0o700)
+        agent = Agent(config, key, Node.open(config.node()))
+        agent._adopt(boot)
+        return agent
+
+    def _adopt(self, boot: str) -> None:
+        records, unreadable = self._records.load()
+        # From here on ends are told; those before are in what the node lists next.
+        asyncio.get_running_loop().add_reader(self._node.exits_fd(), self._executor.exits_readable)
+        self._executor.feed(
+            on.Adopted(
+                boot=boot,
+                records=tuple(records),
+                unreadable=tuple(unreadable),
+                containers=tuple(self._node.list_containers()),
+                sandboxes=tuple(self._node.list_sandboxes()),
+            )
+        )
+        log.info("adopted %d tasks, %d containers run", len(records), len(self._machine.running()))
+
+    def begin(self) -> None:
+        """Register, and keep a session."""
+        self._executor.watch()
+        self._work.spawn(self._stay_connected())
+
+    async def _stay_connected(self) -> None:
+        config = self._config
+        identity = NodeIdentity(
+            cluster=config.cluster,
+            region=config.region,
+            fleet=config.fleet,
+            zone=config.zone,
+            isolation=config.isolation,
+            total=config.total(),
+        )
+        while True:
+            arn = await register(self._ecs, identity, self._registration, self._dice)
+            log.info("registered as %s", arn)
+            try:
+                await self._session.run(config.cluster, arn)
+            except Unregistered as error:
+                log.warning("registering again: %s", error)
+                await asyncio.sleep(REGISTER_AGAIN_S)
+
+    def _hear(self, event: on.Event) -> None:
+        self._executor.feed(event)
+        if isinstance(event, on.SessionOpened) and self._config.ready_file is not None:
+            Path(self._config.ready_file).touch()
+
+    async def stop(self, patience_s: float) -> None:
+        """Let steps in the making finish; every container goes on."""
+        self._work.cancel()
+        if not await self._node_workers.drain(patience_s):
+            log.warning("steps of the node are still going on; the next agent takes them up")
+        self._node.detach()
+
+    def _api_in(self, region: str) -> Api:
+        if region not in self._apis:
+            signer = msgspec.structs.replace(self._signer, region=region)
+            self._apis[region] = Api(self._http, signer, self._clock)
+        return self._apis[region]
+
+
+def _sources(config: AgentConfig, key: Key) -> ImageSources:
+    """The installation's registry first, at the API's own address."""
+    return ImageSources(installation_url=config.endpoint, username=key.id, password=key.secret)
