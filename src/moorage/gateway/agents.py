@@ -118,10 +118,11 @@ class AgentGateway:
         listener.add_done_callback(lambda _: woken.set())
         try:
             greet(self.store, arn, hello, self.clock.now_s())
+            await self._tell(socket, session)
             while session.ended is None and not listener.done():
+                await _set_within(woken, session.due_s - self.clock.now_s())
                 woken.clear()
                 await self._tell(socket, session)
-                await _set_within(woken, session.due_s - self.clock.now_s())
             await _part(socket, session)
         except Stalled as error:
             await socket.send(Refusal("ServerException", str(error)).body().decode())
