@@ -206,6 +206,9 @@ class _Unpacker:
         # Opening the target's directory may close others in the cache, so the parent is asked for again after it.
         target_parent = self._directory(directory)
         parent = self._directory(path.rpartition(b"/")[0])
+        there = _lstat(target_parent, target_name)
+        if there is not None and stat.S_ISDIR(there.st_mode):
+            raise ImageCorrupt(f"layer: {_shown(path)} is a hard link to a directory")
         os.link(target_name, name, src_dir_fd=target_parent, dst_dir_fd=parent, follow_symlinks=False)
 
     def _whiteout(self, parent: int, name: bytes, path: bytes) -> None:
@@ -248,7 +251,7 @@ class _Unpacker:
             return fd
         try:
             fd = _open_beneath(self._root, path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             fd = self._make_way(path)
         if len(self._open) >= _OPEN_DIRECTORIES:
             os.close(self._open.popitem(last=False)[1])
@@ -262,11 +265,10 @@ class _Unpacker:
             here = b"/".join(parts[:count])
             try:
                 os.close(_open_beneath(self._root, here))
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 above = _open_beneath(self._root, b"/".join(parts[: count - 1]) or b".")
                 try:
-                    os.mkdir(parts[count - 1], 0o755, dir_fd=above)
-                    os.chmod(parts[count - 1], 0o755, dir_fd=above)
+                    _make_parent(above, parts[count - 1])
                 finally:
                     os.close(above)
         return _open_beneath(self._root, path)
@@ -299,6 +301,17 @@ def _open_beneath(root: int, path: bytes) -> int:
             break
     code = ctypes.get_errno()
     raise OSError(code, os.strerror(code), path)
+
+
+def _make_parent(above: int, name: bytes) -> None:
+    there = _lstat(above, name)
+    hidden = there is not None and _is_whiteout(there)
+    if hidden:
+        os.unlink(name, dir_fd=above)
+    os.mkdir(name, 0o755, dir_fd=above)
+    os.chmod(name, 0o755, dir_fd=above)
+    if hidden:
+        os.setxattr(f"/proc/self/fd/{above}/".encode() + name, _OPAQUE_XATTR, b"y", follow_symlinks=False)
 
 
 def _lstat(parent: int, name: bytes) -> os.stat_result | None:
