@@ -34,8 +34,6 @@ CHORE_SLICE_EVENTS: Final = 2_000
 # Connections kept open between reads; each holds a small page cache.
 READERS_KEPT: Final = 4
 
-Chore = tuple[int, int | None]  # a stream, and the time before which its events go; None: all of it
-
 
 class EventStore:
     """The `EventLog` of operations. `notify` carries the writer's word to the owning thread, as in `Store`.
@@ -55,7 +53,7 @@ class EventStore:
         self._ready = threading.Condition()
         self._queue: list[sql.Batch] = []
         self._queued_bytes = 0
-        self._chores: deque[Chore] = deque()
+        self._chores: deque[sql.Chore] = deque()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="log-events", daemon=True)
         self._thread.start()
@@ -101,12 +99,14 @@ class EventStore:
             return sql.span(connection, stream)
 
     def drop(self, streams: Sequence[int]) -> None:
-        """Forget all events of those streams, soon."""
-        self._add_chores([(stream, None) for stream in streams])
+        """Forget all that those streams hold now, soon."""
+        self.expire(streams, sql.NEVER_MS)
 
     def expire(self, streams: Sequence[int], before_ms: int) -> None:
         """Forget the events of those streams that are older, soon."""
-        self._add_chores([(stream, before_ms) for stream in streams])
+        with self._ready:
+            self._chores.extend(sql.Chore(stream, before_ms, self._next_id) for stream in streams)
+            self._ready.notify()
 
     def sweep(self, live: Collection[int]) -> None:
         """Forget the streams that are not in `live`. For the start, when the state has just been read back."""
@@ -127,13 +127,6 @@ class EventStore:
         self._thread.join()
         self._readers.close()
         self._writer.close()
-
-    def _add_chores(self, chores: Sequence[Chore]) -> None:
-        if not chores:
-            return
-        with self._ready:
-            self._chores.extend(chores)
-            self._ready.notify()
 
     # What follows runs on the writer's thread.
 
@@ -169,10 +162,9 @@ class EventStore:
                 self._tell_durable(batches[-1].seq)
                 return True
 
-    def _do_slice(self, chore: Chore) -> None:
-        stream, before_ms = chore
+    def _do_slice(self, chore: sql.Chore) -> None:
         try:
-            done = sql.forget(self._writer, stream, before_ms, CHORE_SLICE_EVENTS)
+            done = sql.forget(self._writer, chore, CHORE_SLICE_EVENTS)
             sql.give_back(self._writer)
         except sqlite3.Error:
             # A full disk also refuses deletions. The next append reports it; this stays on the list.

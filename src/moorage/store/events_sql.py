@@ -17,6 +17,7 @@ from moorage.base.errors import Unavailable
 from moorage.model.log import EventQuery, LogEvent, StreamSpan
 
 FORMAT: Final = 1
+NEVER_MS: Final = 1 << 62  # later than any event
 # The writer's cache: the pages at which the streams of a few thousand containers are growing.
 WRITER_CACHE_KIB: Final = 16 * 1024
 # Room is given back to the file system once a quarter of the file is empty; below that it is soon used again.
@@ -130,21 +131,31 @@ def span(connection: sqlite3.Connection, stream: int) -> StreamSpan | None:
     return StreamSpan(first_ms=row[0], last_ms=row[1], last_ingested_ms=row[2], stored_bytes=row[3])
 
 
-def forget(connection: sqlite3.Connection, stream: int, before_ms: int | None, at_most: int) -> bool:
-    """Delete up to `at_most` of the oldest events of a stream, those older than `before_ms`; True: none is left."""
-    until = (1 << 62) if before_ms is None else before_ms
+class Chore(NamedTuple):
+    """Something to forget: the events of a stream older than `before_ms` that came before the one of `before_id`."""
+
+    stream: int
+    before_ms: int
+    before_id: int
+
+
+def forget(connection: sqlite3.Connection, chore: Chore, at_most: int) -> bool:
+    """Delete up to `at_most` events, the oldest first; True: none is left."""
     doomed = connection.execute(
         "SELECT ts, id, length(CAST(message AS BLOB)) FROM events"
-        " WHERE stream = ? AND ts < ? ORDER BY ts, id LIMIT ?",
-        (stream, until, at_most),
+        " WHERE stream = ? AND ts < ? AND id < ? ORDER BY ts, id LIMIT ?",
+        (*chore, at_most),
     ).fetchall()
     if not doomed:
         return True
     last_ts, last_id, _ = doomed[-1]
     try:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("DELETE FROM events WHERE stream = ? AND (ts, id) <= (?, ?)", (stream, last_ts, last_id))
-        _shrink(connection, stream, sum(weight for _, _, weight in doomed))
+        connection.execute(
+            "DELETE FROM events WHERE stream = ? AND (ts, id) <= (?, ?) AND id < ?",
+            (chore.stream, last_ts, last_id, chore.before_id),
+        )
+        _shrink(connection, chore.stream, sum(weight for _, _, weight in doomed))
         connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction:
@@ -155,11 +166,13 @@ def forget(connection: sqlite3.Connection, stream: int, before_ms: int | None, a
 
 def _shrink(connection: sqlite3.Connection, stream: int, weight: int) -> None:
     first = connection.execute("SELECT min(ts) FROM events WHERE stream = ?", (stream,)).fetchone()[0]
+    last = connection.execute("SELECT max(ts) FROM events WHERE stream = ?", (stream,)).fetchone()[0]
     if first is None:
         connection.execute("DELETE FROM spans WHERE stream = ?", (stream,))
     else:
         connection.execute(
-            "UPDATE spans SET first_ts = ?, bytes = bytes - ? WHERE stream = ?", (first, weight, stream)
+            "UPDATE spans SET first_ts = ?, last_ts = ?, bytes = bytes - ? WHERE stream = ?",
+            (first, last, weight, stream),
         )
 
 
@@ -168,7 +181,8 @@ def give_back(connection: sqlite3.Connection) -> None:
     free = connection.execute("PRAGMA freelist_count").fetchone()[0]
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     if free >= GIVE_BACK_MIN_PAGES and free * GIVE_BACK_SHARE >= pages:
-        connection.execute(f"PRAGMA incremental_vacuum({GIVE_BACK_PAGES})").fetchall()
+        # A script, because `execute` takes one step of a statement without columns, and each step frees one page.
+        connection.executescript(f"PRAGMA incremental_vacuum({GIVE_BACK_PAGES})")
 
 
 def read(connection: sqlite3.Connection, streams: Sequence[int], query: EventQuery) -> list[tuple[int, LogEvent]]:
