@@ -75,16 +75,15 @@ class ServerSocket:
     # above
 
     async def run(self, conversation: Callable[[WebSocket], Awaitable[None]]) -> None:
-        """The conversation to its end, and the closing handshake after it."""
-        code = CloseCode.NORMAL_CLOSURE
+        """The conversation to its end; that the peer leaves in the middle of it is one."""
         try:
             await conversation(self)
         except ConnectionError:
-            pass  # the peer left in the middle of something
-        except Exception:  # noqa: BLE001  # the edge: whatever the conversation raises ends this socket alone
-            _LOG.exception("a websocket's conversation failed")
-            code = CloseCode.INTERNAL_ERROR
-        await self.close(code)
+            _LOG.debug("the peer left in the middle of a conversation")
+
+    async def finish(self, *, failed: bool) -> None:
+        """The closing handshake, and the wait for the connection to end."""
+        await self.close(CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE)
         while not self._gone:
             await self._wait()
 
