@@ -65,7 +65,7 @@ def _task(
             status = statuses.get(container.plan.spec.id)
             _container(container, status, None if record.boot == boot else HOST_RESTARTED, now_s)
             if container.exit is not None and container.plan.essential:
-                task.execution_stopped_at = task.execution_stopped_at or container.exit.at_s
+                task.execution_stopped_at = task.execution_stopped_at or container.exit.at_s or now_s
     task.sandbox_made = task.plan.id in sandboxes
     if any(c.phase == "new" for c in task.containers):
         untouched = all(c.phase == "new" for c in task.containers)

@@ -253,8 +253,9 @@ class Machine:
     def _ended(self, task: TaskLife, index: int, exit_: Exit) -> None:
         container = task.containers[index]
         container.ended(exit_)
+        ended_s = exit_.at_s or self._course.now_s  # 0: nobody saw it
         if container.plan.essential and task.execution_stopped_at is None:
-            task.execution_stopped_at = exit_.at_s
+            task.execution_stopped_at = ended_s
         if task.phase == "running" and not task.ending:
             self._course.report(task)
 

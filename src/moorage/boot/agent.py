@@ -3,8 +3,8 @@
     python -m moorage.boot.agent --home DIRECTORY --node NAME [--sweep]
     python -m moorage.boot.agent --config FILE [--sweep]
 
-The first form finds everything in the home that `moor up` has prepared; the second is for other machines, and its file
-(TOML or JSON) holds the members of `AgentConfig`. SIGTERM stops the agent and leaves the containers running, as
+The first form finds everything in the home that `moor up` has prepared; the second is for other machines, and its
+file (TOML or JSON) holds the members of `AgentConfig`. SIGTERM stops the agent and leaves the containers running, as
 does `kill -9`; the next agent adopts them. `--sweep` removes everything of this node instead.
 """
 
