@@ -42,11 +42,14 @@ class LayerStore:
         with self.locked():
             self._sweep()
             self._scratch = Path(tempfile.mkdtemp(dir=self._scratches))
-            self._scratch_fd = _flocked(self._scratch, fcntl.LOCK_EX)
+            self._scratch_fd: int | None = _flocked(self._scratch, fcntl.LOCK_EX)
 
     def close(self) -> None:
-        remove_tree(self._scratch)
-        os.close(self._scratch_fd)
+        """Remove what is in the making; closing twice is closing once."""
+        if self._scratch_fd is not None:
+            remove_tree(self._scratch)
+            os.close(self._scratch_fd)
+            self._scratch_fd = None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
