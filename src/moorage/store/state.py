@@ -7,26 +7,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from moorage.model.account_setting import AccountSetting
-from moorage.model.cluster import Cluster
-from moorage.model.container_instance import ContainerInstance
-from moorage.model.log import LogGroup, LogStream
-from moorage.model.network import NetworkInterface, SecurityGroup, Subnet, Vpc
-from moorage.model.principal import AccessKey
-from moorage.model.task import ClientToken, Task
-from moorage.model.task_definition import TaskDefinition, TaskFamily
+from moorage.store import tables
 from moorage.store.table import Table, Writer
+from moorage.store.tables import joined
 from moorage.store.usage import Usage
+
+__all__ = ["SCHEMA_VERSION", "State", "StateTx", "joined"]
 
 SCHEMA_VERSION = 1
 """Raised when a stored record can no longer be read by older code; the journal refuses a newer one."""
 
 R = TypeVar("R", bound=msgspec.Struct)
-
-
-def joined(*parts: str) -> str:
-    """A key of several parts; the separator is in no AWS name."""
-    return "\x1f".join(parts)
 
 
 class State:
@@ -35,93 +26,20 @@ class State:
     def __init__(self) -> None:
         self.seq = 0
         self.usage = Usage()
-        self.clusters = Table("clusters", Cluster, lambda r: r.arn, {"scope": lambda r: [(r.account, r.region)]})
-        self.task_families = Table(
-            "task_families",
-            TaskFamily,
-            lambda r: joined(r.account, r.region, r.name),
-            {"scope": lambda r: [(r.account, r.region)]},
-        )
-        self.task_definitions = Table(
-            "task_definitions",
-            TaskDefinition,
-            lambda r: r.arn,
-            {
-                "scope": lambda r: [(r.account, r.region)],
-                "family": lambda r: [(r.account, r.region, r.family)],
-                "active": lambda r: [(r.account, r.region, r.family)] if r.status == "ACTIVE" else [],
-            },
-        )
-        self.container_instances = Table(
-            "container_instances",
-            ContainerInstance,
-            lambda r: r.arn,
-            {
-                "cluster": lambda r: [r.cluster] if r.status != "INACTIVE" else [],
-                "disconnected": lambda r: [True] if not r.agent_connected and r.status != "INACTIVE" else [],
-            },
-            self.usage.observe_instance,
-        )
-        self.tasks = Table(
-            "tasks",
-            Task,
-            lambda r: r.arn,
-            {
-                "cluster": lambda r: [r.cluster],
-                "instance": lambda r: [r.instance] if not r.stopped else [],  # what it has to run or to stop
-                "stopped": lambda r: [True] if r.stopped else [],
-                "definition": lambda r: [r.task_definition] if not r.stopped else [],
-            },
-            self.usage.observe,
-        )
-        self.client_tokens = Table(
-            "client_tokens",
-            ClientToken,
-            lambda r: joined(r.account, r.region, r.operation, r.cluster, r.token),
-        )
-        self.account_settings = Table(
-            "account_settings",
-            AccountSetting,
-            lambda r: joined(r.account, r.region, r.principal_arn, r.name),
-            {"scope": lambda r: [(r.account, r.region)]},
-        )
-        self.vpcs = Table("vpcs", Vpc, lambda r: r.id, {"scope": lambda r: [(r.account, r.region)]})
-        self.subnets = Table(
-            "subnets",
-            Subnet,
-            lambda r: r.id,
-            {"scope": lambda r: [(r.account, r.region)], "vpc": lambda r: [r.vpc]},
-        )
-        self.security_groups = Table(
-            "security_groups",
-            SecurityGroup,
-            lambda r: r.id,
-            {"scope": lambda r: [(r.account, r.region)], "vpc": lambda r: [r.vpc]},
-        )
-        self.network_interfaces = Table(
-            "network_interfaces",
-            NetworkInterface,
-            lambda r: r.id,
-            {
-                "scope": lambda r: [(r.account, r.region)],
-                "subnet": lambda r: [r.subnet],
-                "address": lambda r: [(r.vpc, r.address)],
-            },
-        )
-        self.log_groups = Table(
-            "log_groups",
-            LogGroup,
-            lambda r: joined(r.account, r.region, r.name),
-            {"scope": lambda r: [(r.account, r.region)]},
-        )
-        self.log_streams = Table(
-            "log_streams",
-            LogStream,
-            lambda r: joined(r.account, r.region, r.group, r.name),
-            {"group": lambda r: [(r.account, r.region, r.group)]},
-        )
-        self.access_keys = Table("access_keys", AccessKey, lambda r: r.id)
-
+        self.clusters = tables.clusters()
+        self.task_families = tables.task_families()
+        self.task_definitions = tables.task_definitions()
+        self.container_instances = tables.container_instances(self.usage.observe_instance)
+        self.tasks = tables.tasks(self.usage.observe)
+        self.client_tokens = tables.client_tokens()
+        self.account_settings = tables.account_settings()
+        self.vpcs = tables.vpcs()
+        self.subnets = tables.subnets()
+        self.security_groups = tables.security_groups()
+        self.network_interfaces = tables.network_interfaces()
+        self.log_groups = tables.log_groups()
+        self.log_streams = tables.log_streams()
+        self.access_keys = tables.access_keys()
         self.tables: dict[str, Table[Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)
         }
