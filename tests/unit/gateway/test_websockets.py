@@ -93,12 +93,11 @@ def test_the_longest_prefix_answers_and_other_paths_are_ordinary_requests() -> N
 )
 def test_a_message_that_is_not_taken_closes_with_its_code(message: str | bytes, code: int) -> None:
     async def test() -> int | None:
-        async with serving(websockets={"/ws": echo}) as served:
-            async with connect(f"ws://127.0.0.1:{served.port}/ws") as client:
-                await client.send(message)
-                with pytest.raises(ConnectionClosedError):
-                    await client.recv()
-                return client.close_code
+        async with serving(websockets={"/ws": echo}) as served, connect(f"ws://127.0.0.1:{served.port}/ws") as client:
+            await client.send(message)
+            with pytest.raises(ConnectionClosedError):
+                await client.recv()
+            return client.close_code
 
     assert run(test) == code
 
@@ -145,12 +144,14 @@ def test_a_conversation_that_fails_closes_with_1011(caplog: pytest.LogCaptureFix
         return talk
 
     async def test() -> int | None:
-        async with serving(websockets={"/ws": failing}) as served:
-            async with connect(f"ws://127.0.0.1:{served.port}/ws") as client:
-                await client.send("the reason")
-                with pytest.raises(ConnectionClosedError):
-                    await client.recv()
-                return client.close_code
+        async with (
+            serving(websockets={"/ws": failing}) as served,
+            connect(f"ws://127.0.0.1:{served.port}/ws") as client,
+        ):
+            await client.send("the reason")
+            with pytest.raises(ConnectionClosedError):
+                await client.recv()
+            return client.close_code
 
     assert run(test) == 1011
     assert "the reason" in caplog.text
@@ -167,11 +168,13 @@ def test_the_handler_closes_with_its_own_code() -> None:
         return talk
 
     async def test() -> tuple[int | None, str | None]:
-        async with serving(websockets={"/ws": closing}) as served:
-            async with connect(f"ws://127.0.0.1:{served.port}/ws") as client:
-                with pytest.raises(ConnectionClosed):
-                    await client.recv()
-                return client.close_code, client.close_reason
+        async with (
+            serving(websockets={"/ws": closing}) as served,
+            connect(f"ws://127.0.0.1:{served.port}/ws") as client,
+        ):
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+            return client.close_code, client.close_reason
 
     assert run(test) == (4000, "age")
 
@@ -210,13 +213,12 @@ def test_a_fast_sender_waits_for_a_slow_reader() -> None:
 
             return talk
 
-        async with serving(websockets={"/ws": slow}) as served:
-            async with connect(f"ws://127.0.0.1:{served.port}/ws") as client:
-                sending = asyncio.create_task(send_many(client.send))
-                done, _ = await asyncio.wait([sending], timeout=0.2)
-                assert not done  # 20 MB are more than all buffers on the way hold
-                start.set()
-                await asyncio.gather(sending, read.wait())
+        async with serving(websockets={"/ws": slow}) as served, connect(f"ws://127.0.0.1:{served.port}/ws") as client:
+            sending = asyncio.create_task(send_many(client.send))
+            done, _ = await asyncio.wait([sending], timeout=0.2)
+            assert not done  # 20 MB are more than all buffers on the way hold
+            start.set()
+            await asyncio.gather(sending, read.wait())
 
     run(test)
 
@@ -247,11 +249,10 @@ def test_a_quiet_peer_is_pinged_and_a_dead_one_cut() -> None:
 
 def test_a_stopping_server_says_that_it_goes_away() -> None:
     async def test() -> int | None:
-        async with serving(websockets={"/ws": echo}) as served:
-            async with connect(f"ws://127.0.0.1:{served.port}/ws") as client:
-                await client.send("hello")
-                await client.recv()
-                await served.server.close()
-                return client.close_code
+        async with serving(websockets={"/ws": echo}) as served, connect(f"ws://127.0.0.1:{served.port}/ws") as client:
+            await client.send("hello")
+            await client.recv()
+            await served.server.close()
+            return client.close_code
 
     assert run(test) == 1001
