@@ -53,7 +53,7 @@ def amz_date(now_s: float) -> str:
 
 def canonical_path(path: str, *, s3: bool = False) -> str:
     """The path as it is signed: S3 as sent, all others with dots resolved and encoded once more."""
-    if s3:
+    if s3 or path == "/":
         return path or "/"
     kept: list[str] = []
     for segment in path.split("/"):

@@ -76,7 +76,7 @@ class XmlWriterMaker:
         element_tag = self._names.of_element(shape)
 
         def write_flat(parts: list[str], tag: str, value: object) -> None:
-            assert isinstance(value, list), f"{shape.name} is a list, not {type(value).__name__}"
+            assert isinstance(value, list | tuple), f"{shape.name} is a list, not {type(value).__name__}"
             for item in value:
                 element(parts, tag, item)
 
