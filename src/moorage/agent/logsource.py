@@ -1,8 +1,8 @@
 """The containers' log files as the shipper of logs reads them: positions that outlive the agent, lines put together.
 
 conmon writes the k8s-file format: `<RFC 3339 time> <stream> <P or F> <text>`, a line of more than its buffer in
-pieces of which only the last is marked F. At its size limit conmon begins the file anew under the same name; a position
-therefore names the inode it belongs to.
+pieces of which only the last is marked F. At its size limit conmon begins the file anew under the same name: hence a
+position names the inode it belongs to.
 """
 
 from __future__ import annotations
