@@ -187,21 +187,30 @@ def _rlimits(spec: ContainerSpec, open_files: int) -> tuple[oci.Rlimit, ...]:
 def _resources(spec: ContainerSpec) -> oci.Resources:
     memory = oci.Memory(limit=spec.memory_max_bytes or 0, reservation=spec.memory_reservation_bytes or 0)
     return oci.Resources(
-        devices=_device_rules(spec),
+        devices=(oci.DeviceRule(allow=False, access="rwm"), *_device_rules(spec)),
         cpu=oci.Cpu(shares=max(2, spec.cpu_shares), period=CPU_PERIOD_US),
         memory=memory if memory.limit or memory.reservation else None,
     )
 
 
+def device_rules(spec: ContainerSpec) -> tuple[str, ...]:
+    """What is allowed once everything is denied, as the v1 controller reads it."""
+    return tuple(
+        f"{rule.type or 'a'} {_number(rule.major)}:{_number(rule.minor)} {rule.access}"
+        for rule in _device_rules(spec)
+    )
+
+
+def _number(value: int | None) -> str:
+    return "*" if value is None else str(value)
+
+
 def _device_rules(spec: ContainerSpec) -> tuple[oci.DeviceRule, ...]:
     if spec.privileged:
         return (oci.DeviceRule(allow=True, access="rwm"),)
-    rules = [oci.DeviceRule(allow=False, access="rwm")]
-    rules += [oci.DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")]
-    rules += [
+    return tuple(oci.DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")) + tuple(
         oci.DeviceRule(allow=True, type="c", major=major, minor=minor, access="rwm") for major, minor in _DEVICES
-    ]
-    return tuple(rules)
+    )
 
 
 def _mounts(spec: ContainerSpec, place: Place) -> tuple[oci.OciMount, ...]:

@@ -72,7 +72,10 @@ class Containers:
         with self._user_namespace(sandbox) as user, rootfs.mounted(image.layers, home, stage, user) as root:
             place = self._place(spec, image, sandbox, root, runtime)
             (home / "config.json").write_bytes(bundle.write(spec, image, place))
-            process, supervisor = runtime.create(spec.id, home)
+            entrances: tuple[str, ...] = ()
+            if runtime.takes_ready_cgroups:
+                entrances = self._parts.cgroups.create_container(spec, bundle.device_rules(spec))
+            process, supervisor = runtime.create(spec.id, home, entrances)
         self._parts.cgroups.adopt_supervisor(supervisor.pid)
         runtime.start(spec.id)
         record = msgspec.structs.replace(record, process=process, supervisor=supervisor)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -53,20 +55,24 @@ class Runtime:
         self._exits = directory / "exits"
         self._flags = (f"--root={self._state}", *_RUNTIME_FLAGS[name])
 
+    @property
+    def takes_ready_cgroups(self) -> bool:
+        """Whether `create` may be told to enter cgroups that are made already."""
+        return self.name == "crun"
+
     def create(
-        self, container: ContainerId, home: Path, inherited_cgroup: bool = False
+        self, container: ContainerId, home: Path, entrances: Sequence[str] = ()
     ) -> tuple[ProcessRef, ProcessRef]:
         """Create the container whose bundle is `home`; returns its first process and its supervisor.
 
-        `inherited_cgroup`: the calling thread stands in the container's cgroup already; the runtime makes none.
+        `entrances`: the `tasks` files of cgroups that are made already; none: the runtime makes the bundle's.
         """
-        flags = (*self._flags, "--cgroup-manager=disabled") if inherited_cgroup else self._flags
         sync_read, sync_write = os.pipe()
         error_read, error_write = os.pipe()
         try:
             pid = processes.spawn(
                 self._conmon,
-                self._conmon_arguments(container, home, flags),
+                self._conmon_arguments(container, home, entrances),
                 stderr=error_write,
                 inherit=[(sync_write, _SYNC_PIPE_FD)],
                 environment=processes.TOOL_ENVIRONMENT | {"_OCI_SYNCPIPE": str(_SYNC_PIPE_FD)},
@@ -92,14 +98,21 @@ class Runtime:
             raise DriverError("CannotStartContainerError", "the container's first process vanished")
         return process, supervisor
 
-    def _conmon_arguments(self, container: ContainerId, home: Path, flags: tuple[str, ...]) -> list[str]:
+    def _conmon_arguments(self, container: ContainerId, home: Path, entrances: Sequence[str]) -> list[str]:
+        runtime, flags = self._path, list(self._flags)
+        if entrances:
+            # A shell on the way moves itself, which a process can do without the machine-wide lock that moving
+            # another one takes; then it becomes the runtime, and the container is born where it belongs.
+            moves = "".join(f"echo 0 >{shlex.quote(file)}; " for file in entrances)
+            command = [self._path, "--cgroup-manager=disabled", *self._flags]
+            runtime, flags = "/bin/sh", ["-ec", f'{moves} exec {shlex.join(command)} "$@"', "sh"]
         return [
             "--api-version=1",
             f"--cid={container}",
             f"--cuuid={container}",
             f"--name={container}",
             f"--bundle={home}",
-            f"--runtime={self._path}",
+            f"--runtime={runtime}",
             *(f"--runtime-arg={flag}" for flag in flags),
             f"--container-pidfile={home}/pid",
             f"--conmon-pidfile={home}/conmon.pid",
