@@ -6,6 +6,7 @@ Source: Developer Guide, "Use strategies to define Amazon ECS task placement".
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -16,10 +17,8 @@ from moorage.base.ids import ContainerInstanceArn
 from moorage.model.node import Node
 
 STRATEGIES_MAX: Final = 5  # in one request; AWS's own number
+TIE_BITS: Final = 64  # what one element of a buffer takes
 ZONE: Final = "ecs.availability-zone"
-# Ties are broken by a*x+b modulo this prime: two throws of the dice for any number of nodes, and any two of them
-# come in either order equally often.
-_PRIME: Final = (1 << 61) - 1
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def values(node: Node, names: Sequence[str]) -> tuple[str, ...]:
 
 
 _Key = tuple[int, ...]
-_Entry = tuple[_Key, int, Node]
+_Entry = tuple[_Key, int, int, Node]  # rank, tie by the dice, and a number that no other has
 
 
 class Order:
@@ -144,6 +143,12 @@ class Order:
         return [node.cpu for node in nodes] if one.field == "cpu" else [node.memory for node in nodes]
 
 
+def _ties(dice: Dice, count: int) -> list[int]:
+    """As many random numbers, in one throw: the dice may be a system call."""
+    octets = dice.bits(TIE_BITS * count).to_bytes(TIE_BITS // 8 * count, "little")
+    return memoryview(octets).cast("Q").tolist()
+
+
 class Queue:
     """Nodes that fit, the best first, while tasks are placed on them.
 
@@ -155,13 +160,12 @@ class Queue:
     def __init__(self, fitting: Sequence[Node], order: Order, count: int, dice: Dice) -> None:
         self._order = order
         self._dice = dice
-        scale, shift = dice.bits(60) | 1, dice.bits(60)
-        ties = [(scale * number + shift) % _PRIME for number in range(len(fitting))]
-        entries = zip(order.ranks(fitting), ties, fitting, strict=True)
+        self._numbers = itertools.count(len(fitting))
+        entries = zip(order.ranks(fitting), _ties(dice, len(fitting)), range(len(fitting)), fitting, strict=True)
         self._parts: dict[tuple[str, ...], list[_Entry]] = {}
         if order.names:
             for entry in entries:
-                self._parts.setdefault(values(entry[2], order.names), []).append(entry)
+                self._parts.setdefault(values(entry[3], order.names), []).append(entry)
         elif fitting:
             self._parts[()] = list(entries)
         for part, heap in self._parts.items():
@@ -176,10 +180,10 @@ class Queue:
         while self._parts:
             part = self._best_part()
             heap = self._parts[part]
-            rank, tie, node = heapq.heappop(heap)
+            rank, tie, number, node = heapq.heappop(heap)
             now = self._order.ranks((node,))[0] if self._order.shifts else rank
             if now != rank:
-                heapq.heappush(heap, (now, tie, node))
+                heapq.heappush(heap, (now, tie, number, node))
                 continue
             if not heap:
                 del self._parts[part]
@@ -191,8 +195,8 @@ class Queue:
         self._order.placed(node)
         if still_fits:
             part = values(node, self._order.names)
-            entry = (self._order.ranks((node,))[0], self._dice.bits(60), node)
-            heapq.heappush(self._parts.setdefault(part, []), entry)
+            rank, tie = self._order.ranks((node,))[0], self._dice.bits(TIE_BITS)
+            heapq.heappush(self._parts.setdefault(part, []), (rank, tie, next(self._numbers), node))
 
     def _best_part(self) -> tuple[str, ...]:
         if len(self._parts) == 1:
