@@ -12,7 +12,7 @@ from moorage.control.sessions import AcsSession
 from moorage.link import acs
 from moorage.rules.lifecycle import abandon, request_stop
 
-TASKS = 4
+TASKS = 2
 
 
 class Agent:
@@ -59,11 +59,12 @@ def converse(world: World, session: AcsSession, agent: Agent, now_s: float) -> N
                 session.receive(answer)
 
 
-def change(world: World, what: str, number: int) -> None:
-    """One thing that may happen to a task; nothing where it cannot."""
+def change(world: World, what: str, number: int, placed: set[int]) -> None:
+    """One thing that may happen to a task; nothing where it cannot. An id is never used again."""
     task = world.store.view().tasks.get(a_task(number).arn)
     if what == "place":
-        if task is None:
+        if number not in placed:
+            placed.add(number)
             world.put(a_task(number))
     elif task is not None and what == "stop":
         world.put(request_stop(task, code="UserInitiated", reason="enough", now_s=NOW_S))
@@ -75,15 +76,17 @@ def change(world: World, what: str, number: int) -> None:
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["place", "stop", "lose", "reap", "talk", "drop", "reconnect"]), st.integers(1, TASKS)),
+    st.tuples(
+        st.sampled_from(["place", "stop", "lose", "reap", "talk", "talk", "drop", "reconnect"]), st.integers(1, TASKS)
+    ),
+    min_size=5,
     max_size=25,
 )
 
 
-@settings(deadline=None)
-@given(steps)
-def test_an_agent_ends_up_with_what_the_state_wants(story: list[tuple[str, int]]) -> None:
-    world, agent, now_s = World(), Agent(), NOW_S
+def tell(story: list[tuple[str, int]], world: World, agent: Agent) -> tuple[AcsSession, float]:
+    """Let it all happen; the session that is open at the end, and the hour."""
+    now_s, placed = NOW_S, set[int]()
     session = world.sessions.open(INSTANCE, now_s)
     for what, number in story:
         now_s += 1
@@ -95,9 +98,29 @@ def test_an_agent_ends_up_with_what_the_state_wants(story: list[tuple[str, int]]
         elif what == "reconnect":
             session = world.sessions.open(INSTANCE, now_s)
         else:
-            change(world, what, number)
-    session = world.sessions.open(INSTANCE, now_s)
+            change(world, what, number, placed)
+    return session, now_s
+
+
+def wanted(world: World) -> dict[str, str]:
+    return {task.arn: task.desired_status for task in world.store.view().tasks.by("instance", INSTANCE)}
+
+
+@settings(deadline=None, max_examples=150)
+@given(steps)
+def test_a_connected_agent_knows_what_is_wanted_of_every_live_task(story: list[tuple[str, int]]) -> None:
+    world, agent = World(), Agent()
+    session, now_s = tell(story, world, agent)
     converse(world, session, agent, now_s)
-    live = {task.arn: task.desired_status for task in world.store.view().tasks.by("instance", INSTANCE)}
+    assert {arn: agent.wanted.get(arn) for arn in wanted(world)} == wanted(world)
+
+
+@settings(deadline=None, max_examples=150)
+@given(steps)
+def test_an_agent_that_reconnects_ends_what_nobody_wants(story: list[tuple[str, int]]) -> None:
+    world, agent = World(), Agent()
+    _, now_s = tell(story, world, agent)
+    converse(world, world.sessions.open(INSTANCE, now_s), agent, now_s)
+    live = wanted(world)
     assert {arn: agent.wanted.get(arn) for arn in live} == live
-    assert all(wanted == "STOPPED" for arn, wanted in agent.wanted.items() if arn not in live)
+    assert {what for arn, what in agent.wanted.items() if arn not in live} <= {"STOPPED"}
