@@ -64,7 +64,8 @@ class JsonProtocol:
         """`__type` and `message`; the code also in a header, where some SDKs look first."""
         headers = self._headers(request_id)
         headers.append(("x-amzn-ErrorType", error.code))
-        body = _ENCODE({"__type": error.code, "message": error.message})
+        message = error.message.encode("utf-8", "replace").decode()  # a file name in it may have lone surrogates
+        body = _ENCODE({"__type": error.code, "message": message})
         return Response(status=status_of(error, operation), headers=headers, body=body)
 
     def _headers(self, request_id: str) -> list[tuple[str, str]]:
