@@ -133,8 +133,8 @@ class AgentGateway:
 
     async def _tell(self, socket: WebSocket, session: AcsSession) -> None:
         messages = session.wake(self.store.view(), self.clock.now_s())
-        if messages:
-            await self._durable()
+        if any(not isinstance(message, acs.HeartbeatMessage) for message in messages):
+            await self._durable()  # a heartbeat tells nothing of the state, and goes out while the disk is stalled
         for message in messages:
             await socket.send(acs.encode(message))
 
