@@ -41,7 +41,7 @@ class EventStore:
     `append`, `drop`, `expire` and `when_durable` belong to the owning thread; `read` and `span` to any other.
     """
 
-    def __init__(self, path: Path, notify: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, path: Path, notify: Callable[[Callable[[], None]], object]) -> None:
         self._notify = notify
         self._writer = _open_writer(path)
         self._readers = _Readers(path)

@@ -168,10 +168,16 @@ def test_zones_and_regions_are_those_of_the_installation() -> None:
     assert (region.region_name, region.endpoint) == ("us-east-1", "127.0.0.1:8780")
 
 
-@pytest.mark.parametrize("names", [{"zone_names": ("us-east-1z",)}, {"zone_ids": ("use1-az9",)}])
-def test_zones_that_do_not_exist_are_refused(names: dict[str, tuple[str, ...]]) -> None:
+@pytest.mark.parametrize(
+    "request_",
+    [
+        DescribeAvailabilityZonesRequest(zone_names=("us-east-1z",)),
+        DescribeAvailabilityZonesRequest(zone_ids=("use1-az9",)),
+    ],
+)
+def test_zones_that_do_not_exist_are_refused(request_: DescribeAvailabilityZonesRequest) -> None:
     with pytest.raises(Refused, match="Invalid availability zone"):
-        describe_availability_zones(a_call(), DescribeAvailabilityZonesRequest(**names))
+        describe_availability_zones(a_call(), request_)
 
 
 def test_the_account_knows_its_default_vpc() -> None:

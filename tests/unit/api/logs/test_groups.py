@@ -25,8 +25,9 @@ from tests.unit.api.logs.logged import GROUP, NOW_MS, STREAM, a_call, add_stream
 from tests.unit.support import later, make_call
 
 
-def groups(call: Call, **wanted: str) -> list[LogGroupOut]:
-    return list(done(describe_log_groups(call, DescribeLogGroupsRequest(**wanted))).log_groups)
+def groups(call: Call, prefix: str | None = None, part: str | None = None) -> list[LogGroupOut]:
+    request = DescribeLogGroupsRequest(log_group_name_prefix=prefix, log_group_name_pattern=part)
+    return list(done(describe_log_groups(call, request)).log_groups)
 
 
 def test_a_group_is_described_as_it_was_created() -> None:
@@ -54,10 +55,10 @@ def test_a_name_that_breaks_the_rules_is_refused(name: str) -> None:
 def test_groups_are_found_by_prefix_or_by_part_but_not_both() -> None:
     call = a_call()
     create_log_group(call, CreateLogGroupRequest(log_group_name="/other/web"))
-    assert [group.log_group_name for group in groups(call, log_group_name_prefix="/ecs")] == [GROUP]
-    assert len(groups(call, log_group_name_pattern="web")) == 2
+    assert [group.log_group_name for group in groups(call, prefix="/ecs")] == [GROUP]
+    assert len(groups(call, part="web")) == 2
     with pytest.raises(Refused, match="mutually exclusive"):
-        groups(call, log_group_name_prefix="/ecs", log_group_name_pattern="web")
+        groups(call, prefix="/ecs", part="web")
 
 
 def test_groups_come_in_pages_of_fifty_in_order_of_name() -> None:
