@@ -127,7 +127,7 @@ def build_rootfs(archive: Path) -> None:
             entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
             tar.addfile(entry)
         tar.add(busybox, "bin/busybox")
-        for name in names:
+        for name in sorted(set(names) - {"busybox"}):
             link = tarfile.TarInfo(f"bin/{name}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)

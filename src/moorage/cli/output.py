@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-console = Console(highlight=False)
+# A pipe has no width: its lines are as long as they are.
+_PIPE_COLUMNS: Final = 1000
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
 errors = Console(stderr=True, highlight=False)
 
 

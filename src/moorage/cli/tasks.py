@@ -17,6 +17,7 @@ from moorage.cli.output import console, show_json, show_table, told_plainly
 
 RUN_LOG_GROUP: Final = "/moorage/run"
 FAMILY_MAX_CHARS: Final = 255
+SHOWN_ID_CHARS: Final = 12  # enough to tell tasks apart; every command takes the beginning of an id
 FOLLOW_PERIOD_S: Final = 0.3  # between two looks while following; soon enough for eyes
 # Fargate's own smallest size; an instance needs no task size.
 FARGATE_CPU, FARGATE_MEMORY = "256", "512"
@@ -226,7 +227,7 @@ def _row(task: dict[str, Any]) -> tuple[str, ...]:
     codes = [str(one["exitCode"]) for one in task["containers"] if "exitCode" in one]
     created: datetime = task["createdAt"]
     return (
-        _short(task["taskArn"]),
+        _short(task["taskArn"])[:SHOWN_ID_CHARS],
         task["taskDefinitionArn"].rpartition("/")[2],
         task["launchType"],
         task["lastStatus"],

@@ -30,6 +30,7 @@ from moorage.wire.dispatch import Dispatcher, Misdirected, Target, unknown_opera
 from moorage.wire.http import BodyTooLarge, Request, Response
 from moorage.wire.protocol import Family
 from moorage.wire.shapes import Input
+from moorage.wire.validate import validate
 from moorage.wire.verify import SignatureError, SigningKey, refusal, verify
 
 # A disk that has not taken a write within this is broken or full. The caller is told so and may ask again; the
@@ -163,6 +164,7 @@ def parse(_world: World, exchange: Exchange) -> None:
     target, route = exchange.target, exchange.route
     assert route is not None
     exchange.input = target.protocol.parse(target.operation, exchange.request, exchange.body)
+    validate(target.operation, exchange.input)
     unsupported = route.reader.unsupported(exchange.input)
     if unsupported:
         raise not_supported(unsupported, _NOT_SUPPORTED[target.protocol.family])

@@ -64,7 +64,7 @@ def nothing_said(value: object) -> bool:
     """Whether a value is what an absent member would mean: nothing, or a structure of nothing."""
     if isinstance(value, dict):
         return all(nothing_said(inner) for inner in value.values())
-    return value is None or value is False or value == "" or value == []
+    return value is None or value is False or value in ("", [])
 
 
 def _check(kind: Any) -> Check:

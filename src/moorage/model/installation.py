@@ -1,5 +1,7 @@
-"""What the operator chose: one installation and the nodes that it runs on this machine. Kept as `installation.json` in
-the installation's home, written by `moor up`, read by every program that it starts."""
+"""What the operator chose: one installation, and the nodes that it runs on this machine.
+
+Kept as `installation.json` in the installation's home, written by `moor up`, read by every program that it starts.
+"""
 
 from __future__ import annotations
 
