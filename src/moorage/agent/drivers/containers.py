@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from moorage.agent.drivers import accounts, bundle, etcfiles, processes, rootfs, seccomp, signals, syscalls
 from moorage.agent.drivers.parts import Parts
-from moorage.agent.drivers.records import ContainerRecord, SandboxRecord
+from moorage.agent.drivers.records import ContainerRecord, Launched, SandboxRecord
 from moorage.agent.drivers.runtime import Runtime
 from moorage.agent.spec import (
     ContainerId,
@@ -42,12 +40,12 @@ class Containers:
     def start(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus:
         """Start the container, or find that it was started; what is left of a half-made one is removed first."""
         record = self._records.container(spec.id)
-        if record is not None and record.process is not None:
+        if record is not None and self._records.launched(spec.id) is not None:
             return self.status(spec.id)
         if record is not None:
             self._dismantle(record)
         sandbox = self._records.sandbox(spec.sandbox)
-        if sandbox is None or not sandbox.complete:
+        if sandbox is None or not self._records.is_complete(spec.sandbox):
             reason = f"the container's sandbox {spec.sandbox} does not exist"
             raise DriverError("CannotCreateContainerError", reason)
         stop_signal = signals.number_of(image.stop_signal)
@@ -56,31 +54,32 @@ class Containers:
         )
         self._records.put_container(record)
         try:
-            record = self._launch(record, spec, image, sandbox)
+            self._launch(spec, image, sandbox)
         except BaseException:
             with contextlib.suppress(DriverError, OSError):  # the first failure is the one to tell
                 self._dismantle(record)
             raise
         return self._status(record)
 
-    def _launch(
-        self, record: ContainerRecord, spec: ContainerSpec, image: RootImage, sandbox: SandboxRecord
-    ) -> ContainerRecord:
-        home = self._records.container_directory(spec.id)
-        runtime = self._parts.runtimes[sandbox.isolation]
-        stage = self._parts.claims.stage / spec.id
-        with self._user_namespace(sandbox) as user, rootfs.mounted(image.layers, home, stage, user) as root:
+    def _launch(self, spec: ContainerSpec, image: RootImage, sandbox: SandboxRecord) -> None:
+        parts, home = self._parts, self._records.container_directory(spec.id)
+        runtime = parts.runtimes[sandbox.isolation]
+        staged = parts.stage / "bundles" / spec.id
+        staged.mkdir(mode=0o711)
+        layers = (str(parts.base), *image.layers)
+        with (
+            self._user_namespace(sandbox) as user,
+            rootfs.mounted(layers, home, staged / "rootfs", parts.stage, user) as root,
+        ):
             place = self._place(spec, image, sandbox, root, runtime)
-            (home / "config.json").write_bytes(bundle.write(spec, image, place))
+            (staged / "config.json").write_bytes(bundle.write(spec, image, place))
             entrances: tuple[str, ...] = ()
             if runtime.takes_ready_cgroups:
-                entrances = self._parts.cgroups.create_container(spec, bundle.device_rules(spec))
-            process, supervisor = runtime.create(spec.id, home, entrances)
-        self._parts.cgroups.adopt_supervisor(supervisor.pid)
+                entrances = parts.cgroups.create_container(spec, bundle.device_rules(spec))
+            process, supervisor = runtime.create(spec.id, staged, home / "log", entrances)
+        parts.cgroups.adopt_supervisor(supervisor.pid)
         runtime.start(spec.id)
-        record = msgspec.structs.replace(record, process=process, supervisor=supervisor)
-        self._records.put_container(record)
-        return record
+        self._records.put_launched(spec.id, Launched(process=process, supervisor=supervisor))
 
     @contextlib.contextmanager
     def _user_namespace(self, sandbox: SandboxRecord) -> Iterator[int | None]:
@@ -135,17 +134,15 @@ class Containers:
         return ContainerStatus(id=container, state="absent") if record is None else self._status(record)
 
     def _status(self, record: ContainerRecord) -> ContainerStatus:
-        if record.process is None:
+        launched = self._records.launched(record.id)
+        if launched is None:
             return ContainerStatus(id=record.id, state="created")
         ended = self.exit_of(record)
-        if ended is None and (processes.is_alive(record.process) or self._is_supervised(record)):
-            return ContainerStatus(id=record.id, state="running", pid=record.process.pid)
+        if ended is None and (processes.is_alive(launched.process) or processes.is_alive(launched.supervisor)):
+            return ContainerStatus(id=record.id, state="running", pid=launched.process.pid)
         if ended is None:  # between the two looks its supervisor may have written the file and left
             ended = self.exit_of(record) or Exit(code=None, oom_killed=self._was_oom_killed(record), at_s=0.0)
         return ContainerStatus(id=record.id, state="stopped", exit=ended)
-
-    def _is_supervised(self, record: ContainerRecord) -> bool:
-        return record.supervisor is not None and processes.is_alive(record.supervisor)
 
     def exit_of(self, record: ContainerRecord) -> Exit | None:
         """What the supervisor wrote when the container ended; None while it has not."""
@@ -162,9 +159,9 @@ class Containers:
 
     def send(self, container: ContainerId, number: int) -> None:
         """Signal the container's first process; one that has ended (or never was) is left in peace."""
-        record = self._records.container(container)
-        if record is not None and record.process is not None:
-            processes.send_signal(record.process, number)
+        launched = self._records.launched(container)
+        if launched is not None:
+            processes.send_signal(launched.process, number)
 
     def remove(self, container: ContainerId) -> None:
         record = self._records.container(container)
@@ -173,17 +170,22 @@ class Containers:
 
     def _dismantle(self, record: ContainerRecord) -> None:
         """End the container if need be and remove every trace; steps already done are done again without harm."""
-        if record.process is not None:
-            processes.send_signal(record.process, signal.SIGKILL)
-            processes.wait_gone(record.process, KILL_TIMEOUT_S)
-        else:
+        launched = self._records.launched(record.id)
+        if launched is None:
             self._parts.cgroups.kill_supervisors(record.id)
+        else:
+            processes.send_signal(launched.process, signal.SIGKILL)
+            processes.wait_gone(launched.process, KILL_TIMEOUT_S)
         self._parts.cgroups.kill(record.sandbox, record.id)
-        if record.supervisor is not None and not processes.wait_gone(record.supervisor, SUPERVISOR_TIMEOUT_S):
-            processes.send_signal(record.supervisor, signal.SIGKILL)
+        if launched is not None and not processes.wait_gone(launched.supervisor, SUPERVISOR_TIMEOUT_S):
+            processes.send_signal(launched.supervisor, signal.SIGKILL)
         self._parts.runtimes[record.isolation].forget(record.id)
         self._parts.cgroups.remove(record.sandbox, record.id)
         (self._parts.exits / record.id).unlink(missing_ok=True)
+        staged = self._parts.stage / "bundles" / record.id
+        with contextlib.suppress(OSError):  # a crash may have left the root filesystem mounted
+            syscalls.umount(str(staged / "rootfs"))
+        shutil.rmtree(staged, ignore_errors=True)
         shutil.rmtree(self._records.container_directory(record.id), ignore_errors=True)
 
 

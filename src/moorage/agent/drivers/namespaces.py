@@ -1,12 +1,14 @@
 """The threads and the two mount namespaces in which a node works, and the pins that keep sandboxes' namespaces.
 
-The **launch** namespace belongs to the agent's crew of threads: a copy of the host's mounts, without the v2 cgroup
-tree of a hybrid host, in which root filesystems are mounted just long enough for a runtime to take its own copy.
-It dies with the agent, and nothing that must live is in it.
+The **launch** namespace is where the agent's crew of threads works: a copy of the host's mounts, without the v2
+cgroup tree of a hybrid host, with the stage (a tmpfs of its own) for bundles and root filesystems. A root filesystem
+is mounted there just long enough for a runtime to take its own copy.
 
-The **keep** namespace holds the pins: bind mounts of network (and user) namespaces of sandboxes. A tiny holder
-process keeps it while no agent runs. It is apart from the launch namespace because every container start copies
-the mount table it starts from: a thousand pins there would cost ten milliseconds per start.
+The **keep** namespace holds the pins: bind mounts of network (and user) namespaces of sandboxes. It is apart from the
+launch namespace because every container start copies the mount table it starts from: a thousand pins there would cost
+ten milliseconds per start.
+
+A tiny holder process keeps each of them while no agent runs, so that the next agent enters the same.
 """
 
 from __future__ import annotations
@@ -36,31 +38,24 @@ ID_RANGE: Final = 65_536  # ids of a user namespace: what images take for grante
 class Crew:
     """Threads that live in the launch namespace and in the supervisors' cgroup, so that what they start does too."""
 
-    def __init__(self, cgroups: Cgroups, prepare: Callable[[], None]) -> None:
+    def __init__(self, note: Path, cgroups: Cgroups, prepare: Callable[[], None]) -> None:
         self._cgroups = cgroups
         self._prepare = prepare
         self._host_network = os.open("/proc/self/ns/net", os.O_RDONLY)
-        first = ThreadPoolExecutor(1, thread_name_prefix="launch")
-        try:
-            self._mounts = first.submit(self._make_launch_namespace).result()
-        finally:
-            first.shutdown()
+        with ThreadPoolExecutor(1, thread_name_prefix="launch") as first:
+            holder = first.submit(enter_held, note, cgroups, self._furnish).result()
+        self._mounts = os.open(f"/proc/{holder.pid}/ns/mnt", os.O_RDONLY)
         self._pool = ThreadPoolExecutor(CREW_THREADS, thread_name_prefix="launch", initializer=self._enter)
 
-    def _make_launch_namespace(self) -> int:
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        # Slave: what the host mounts later is seen here, what is mounted here is never seen there.
-        syscalls.mount("none", "/", None, syscalls.MS_SLAVE | syscalls.MS_REC)
-        if not self._cgroups.unified:
+    def _furnish(self) -> None:
+        if not self._cgroups.unified:  # crun and runc refuse to work beside the v2 tree of a hybrid host
             for entry in CGROUP_ROOT.iterdir():
                 if (entry / "cgroup.controllers").exists():
                     syscalls.umount(str(entry))
         self._prepare()
-        return os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
 
     def _enter(self) -> None:
-        syscalls.unshare(syscalls.CLONE_FS)  # the kernel lets only an owner of its own root change namespaces
-        syscalls.setns(self._mounts, syscalls.CLONE_NEWNS)
+        _enter_mounts(self._mounts)
         self._cgroups.enter_supervisors()
 
     def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -87,37 +82,11 @@ class Crew:
 class Keep:
     """The pins. All mounting happens on one thread, which lives in the keep namespace."""
 
-    def __init__(self, directory: Path, cgroups: Cgroups) -> None:
+    def __init__(self, directory: Path, note: Path, cgroups: Cgroups) -> None:
         self._pins = directory / "pins"
-        self._note = directory / "holder.json"
-        self._cgroups = cgroups
         self._pins.mkdir(exist_ok=True)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="keep", initializer=self._enter)
-        self._holder = self._thread.submit(self._find_or_make_holder).result()
-
-    def _enter(self) -> None:
-        self._cgroups.enter_supervisors()
-
-    def _find_or_make_holder(self) -> ProcessRef:
-        holder = read_holder(self._note)
-        if holder is not None:
-            fd = os.open(f"/proc/{holder.pid}/ns/mnt", os.O_RDONLY)
-            try:
-                syscalls.unshare(syscalls.CLONE_FS)
-                syscalls.setns(fd, syscalls.CLONE_NEWNS)
-            finally:
-                os.close(fd)
-            return holder
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        syscalls.mount("none", "/", None, syscalls.MS_SLAVE | syscalls.MS_REC)
-        pid = processes.spawn(processes.find_tool("sleep", "coreutils"), ["infinity"])
-        self._cgroups.adopt_supervisor(pid)
-        made = processes.reference(pid)
-        if made is None:
-            raise DriverError("ResourceInitializationError", "the holder of the node's namespaces did not stay")
-        # A crash before this write leaves a holder without pins; `sweep` finds it by its cgroup.
-        write_file(self._note, msgspec.json.encode(made))
-        return made
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="keep")
+        self._holder = self._thread.submit(enter_held, note, cgroups, lambda: None).result()
 
     def path(self, sandbox: str, kind: str) -> str:
         """Where any process of the host finds a pinned namespace."""
@@ -156,16 +125,35 @@ class Keep:
         """Let go of the keep namespace; the holder holds on."""
         self._thread.shutdown()
 
-    def end(self) -> None:
-        """The holder ends, and with it the keep namespace and every pin."""
-        self.close()
-        end_holder(self._note)
 
-
-def read_holder(note: Path) -> ProcessRef | None:
-    """The holder that the note names, if it lives."""
+def enter_held(note: Path, cgroups: Cgroups, furnish: Callable[[], None]) -> ProcessRef:
+    """Take the calling thread into the mount namespace whose holder the note names; make both where there is none."""
+    cgroups.enter_supervisors()
     holder = _noted(note)
-    return holder if holder is not None and processes.is_alive(holder) else None
+    if holder is not None and processes.is_alive(holder):
+        fd = os.open(f"/proc/{holder.pid}/ns/mnt", os.O_RDONLY)
+        try:
+            _enter_mounts(fd)
+        finally:
+            os.close(fd)
+        return holder
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    # Slave: what the host mounts later is seen here, what is mounted here is never seen there.
+    syscalls.mount("none", "/", None, syscalls.MS_SLAVE | syscalls.MS_REC)
+    furnish()
+    pid = processes.spawn(processes.find_tool("sleep", "coreutils"), ["infinity"])
+    cgroups.adopt_supervisor(pid)
+    made = processes.reference(pid)
+    if made is None:
+        raise DriverError("ResourceInitializationError", "the holder of the node's mount namespace did not stay")
+    # A crash before this write leaves a holder of nothing; `sweep` finds it by its cgroup.
+    write_file(note, msgspec.json.encode(made))
+    return made
+
+
+def _enter_mounts(namespace: int) -> None:
+    syscalls.unshare(syscalls.CLONE_FS)  # the kernel lets only an owner of its own root change mount namespaces
+    syscalls.setns(namespace, syscalls.CLONE_NEWNS)
 
 
 def _noted(note: Path) -> ProcessRef | None:

@@ -20,7 +20,6 @@ import msgspec
 
 from moorage.agent.drivers import netlink
 from moorage.agent.drivers.config import NodeConfig
-from moorage.agent.drivers.namespaces import Crew
 from moorage.agent.drivers.netlink import NetlinkSocket
 from moorage.agent.spec import DriverError, SandboxId, SandboxSpec
 
@@ -42,9 +41,8 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 class Network:
     """The node's links."""
 
-    def __init__(self, config: NodeConfig, crew: Crew) -> None:
+    def __init__(self, config: NodeConfig) -> None:
         self._config = config
-        self._crew = crew
         self._private = ipaddress.IPv4Network(config.private_cidr)
         self._lock = threading.Lock()
         self._gateways: set[str] = set()  # already on the gateway link

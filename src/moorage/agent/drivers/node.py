@@ -11,11 +11,9 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
-
-import msgspec
 
 from moorage.agent.drivers import network, processes, rootfs, signals
 from moorage.agent.drivers.cgroups import Cgroups
@@ -28,7 +26,7 @@ from moorage.agent.drivers.locks import KeyedLocks
 from moorage.agent.drivers.namespaces import Crew, Keep, end_holder
 from moorage.agent.drivers.network import Network
 from moorage.agent.drivers.parts import Parts
-from moorage.agent.drivers.records import Records
+from moorage.agent.drivers.records import Records, SandboxRecord
 from moorage.agent.drivers.runtime import Runtime
 from moorage.agent.drivers.sandboxes import Sandboxes
 from moorage.agent.spec import (
@@ -49,7 +47,7 @@ __all__ = ["Node", "NodeConfig"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_OWN: Final = ("sandboxes", "containers", "exits", "pins", "runtime", "holder.json", "holder.json.new")
+_OWN: Final = ("sandboxes", "containers", "exits", "pins", "base", "keep.json.new", "launch.json.new")
 
 
 class Node:
@@ -59,25 +57,28 @@ class Node:
         self.config = config
         self._lock = lock
         self._locks = KeyedLocks()
-        home = config.path
+        home, exits = config.path, config.path / "exits"
         cgroups = Cgroups(config.cgroup)
         claims = Claims(Path(config.claims_directory), config.owner, home)
-        runtimes = _runtimes(config, home)
+        runtimes = _runtimes(config, claims.stage, exits)
         firewall = Firewall(config)
         cgroups.open()
         claims.want_forwarding()
-        self._exits = ExitWatch(home / "exits")
-        crew = Crew(cgroups, lambda: rootfs.prepare_stage(claims.stage))
+        rootfs.make_mount_points(home / "base")
+        self._exits = ExitWatch(exits)
+        crew = Crew(home / "launch.json", cgroups, lambda: _prepare_launches(claims.stage, runtimes))
         self._parts = Parts(
             records=Records(home),
             cgroups=cgroups,
             claims=claims,
             crew=crew,
-            keep=Keep(home, cgroups),
-            links=Network(config, crew),
+            keep=Keep(home, home / "keep.json", cgroups),
+            links=Network(config),
             firewall=firewall,
             runtimes=runtimes,
-            exits=home / "exits",
+            exits=exits,
+            stage=claims.stage,
+            base=home / "base",
         )
         self._sandboxes = Sandboxes(self._parts)
         self._containers = Containers(self._parts)
@@ -97,29 +98,30 @@ class Node:
 
     def _recover(self) -> None:
         """Level, not edge: whatever stands is written down, and the rest of the host's state follows from that."""
-        parts = self._parts
-        for container in parts.records.containers():
-            if container.process is None:
+        parts, records = self._parts, self._parts.records
+        records.drop_unwritten()
+        for container in records.containers():
+            if records.launched(container.id) is None:
                 parts.cgroups.kill_supervisors(container.id)
                 parts.cgroups.kill(container.sandbox, container.id)
-        sandboxes = []
-        for record in parts.records.sandboxes():
-            if record.complete and not (self._sandboxes.stands(record) or self._repin(record.id)):
-                record = msgspec.structs.replace(record, complete=False)
-                parts.records.put_sandbox(record)
-            sandboxes.append(record)
+        sandboxes = list(records.sandboxes())
+        for record in sandboxes:
+            if not (self._sandboxes.stands(record) or self._repin(record)):
+                records.undo_sandbox(record.id)
         attached = [(record, record.attachment) for record in sandboxes if record.attachment is not None]
         parts.links.open((at.address, record.id) for record, at in attached if record.network_mode == "bridge")
         parts.firewall.open((port, at.address) for record, at in attached for port in record.ports)
 
-    def _repin(self, sandbox: SandboxId) -> bool:
+    def _repin(self, sandbox: SandboxRecord) -> bool:
         """The holder was killed: take the sandbox's namespaces from a container that still lives in them."""
-        for record in self._parts.records.containers():
-            if record.sandbox == sandbox and record.process and processes.is_alive(record.process):
-                base = f"/proc/{record.process.pid}/ns"
-                if record.isolation == "userns":
-                    self._parts.keep.pin(sandbox, "user", f"{base}/user")
-                self._parts.keep.pin(sandbox, "net", f"{base}/net")
+        records, keep = self._parts.records, self._parts.keep
+        for container in records.containers():
+            launched = records.launched(container.id)
+            if container.sandbox == sandbox.id and launched and processes.is_alive(launched.process):
+                base = f"/proc/{launched.process.pid}/ns"
+                if sandbox.first_id:
+                    keep.pin(sandbox.id, "user", f"{base}/user")
+                keep.pin(sandbox.id, "net", f"{base}/net")
                 return True
         return False
 
@@ -220,7 +222,8 @@ def _sweep(config: NodeConfig) -> None:
     home = config.path
     cgroups = Cgroups(config.cgroup)
     cgroups.kill()
-    end_holder(home / "holder.json")
+    for note in ("keep.json", "launch.json"):
+        end_holder(home / note)
     network.delete_all_links(config)
     Firewall(config).close()
     Claims(Path(config.claims_directory), config.owner, home).leave()
@@ -252,12 +255,18 @@ def _lock(config: NodeConfig) -> int:
     return fd
 
 
-def _runtimes(config: NodeConfig, home: Path) -> dict[Isolation, Runtime]:
+def _runtimes(config: NodeConfig, stage: Path, exits: Path) -> dict[Isolation, Runtime]:
     """A runtime for every isolation that the node offers; a missing tool is told here, not at the first task."""
-    found: dict[Isolation, Runtime] = {}
-    for isolation in config.isolations:
-        found[isolation] = Runtime("runsc" if isolation == "runsc" else config.runtime, home)
-    return found
+    return {
+        isolation: Runtime("runsc" if isolation == "runsc" else config.runtime, stage, exits)
+        for isolation in config.isolations
+    }
+
+
+def _prepare_launches(stage: Path, runtimes: Mapping[Isolation, Runtime]) -> None:
+    rootfs.prepare_stage(stage)
+    for runtime in {runtime.name: runtime for runtime in runtimes.values()}.values():
+        runtime.prepare()
 
 
 @contextlib.contextmanager

@@ -27,3 +27,5 @@ class Parts:
     firewall: Firewall
     runtimes: Mapping[Isolation, Runtime]
     exits: Path  # the directory of exit files
+    stage: Path  # seen in the launch namespace only
+    base: Path  # the layer of mount points

@@ -1,7 +1,8 @@
 """What a node writes down of its sandboxes and containers, so that the next agent finds them.
 
 A record is written before the first thing it names is made, and removed after the last is gone: what a crash leaves
-half-made is always found by its record.
+half-made is always found by its record. That something is wholly made is a second file: a name that is new costs the
+disk nothing, while a file that is replaced is flushed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -18,7 +19,12 @@ from moorage.agent.drivers.network import Attachment
 from moorage.agent.drivers.processes import ProcessRef
 from moorage.agent.spec import ContainerId, Isolation, NetworkMode, PortBinding, Sandbox, SandboxId
 
-_Record = TypeVar("_Record", "SandboxRecord", "ContainerRecord")
+_Record = TypeVar("_Record", "SandboxRecord", "ContainerRecord", "Launched")
+
+
+_RECORD: Final = "record.json"
+_COMPLETE: Final = "complete"
+_LAUNCHED: Final = "launched.json"
 
 
 class SandboxRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +35,6 @@ class SandboxRecord(msgspec.Struct, frozen=True, kw_only=True):
     ports: tuple[PortBinding, ...] = ()
     hostname: str = ""
     first_id: int = 0  # of the user namespace's range on the host; 0: no user namespace
-    complete: bool = False  # every part of it was made
 
     def sandbox(self) -> Sandbox:
         return Sandbox(
@@ -44,8 +49,13 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: SandboxId
     isolation: Isolation
     stop_signal: int
-    process: ProcessRef | None = None  # set once it runs
-    supervisor: ProcessRef | None = None
+
+
+class Launched(msgspec.Struct, frozen=True, kw_only=True):
+    """Written once the container runs; before that it is half-made."""
+
+    process: ProcessRef
+    supervisor: ProcessRef
 
 
 class Records:
@@ -64,39 +74,58 @@ class Records:
         return self._containers / container
 
     def put_sandbox(self, record: SandboxRecord) -> None:
-        _put(self._sandboxes / record.id, record)
+        _put(self._sandboxes / record.id / _RECORD, record)
+
+    def complete_sandbox(self, sandbox: SandboxId) -> None:
+        (self._sandboxes / sandbox / _COMPLETE).touch()
+
+    def undo_sandbox(self, sandbox: SandboxId) -> None:
+        """A part of it was lost: it counts as half-made."""
+        (self._sandboxes / sandbox / _COMPLETE).unlink(missing_ok=True)
+
+    def is_complete(self, sandbox: SandboxId) -> bool:
+        return (self._sandboxes / sandbox / _COMPLETE).exists()
 
     def put_container(self, record: ContainerRecord) -> None:
-        _put(self._containers / record.id, record)
+        _put(self._containers / record.id / _RECORD, record)
+
+    def put_launched(self, container: ContainerId, launched: Launched) -> None:
+        _put(self._containers / container / _LAUNCHED, launched)
 
     def sandbox(self, sandbox: SandboxId) -> SandboxRecord | None:
-        return _get(self._sandboxes / sandbox, SandboxRecord)
+        return _get(self._sandboxes / sandbox / _RECORD, SandboxRecord)
 
     def container(self, container: ContainerId) -> ContainerRecord | None:
-        return _get(self._containers / container, ContainerRecord)
+        return _get(self._containers / container / _RECORD, ContainerRecord)
+
+    def launched(self, container: ContainerId) -> Launched | None:
+        return _get(self._containers / container / _LAUNCHED, Launched)
 
     def sandboxes(self) -> Iterator[SandboxRecord]:
         for directory in sorted(self._sandboxes.iterdir()):
-            if record := _get(directory, SandboxRecord):
+            if record := _get(directory / _RECORD, SandboxRecord):
                 yield record
-            else:  # died between the directory and its record: nothing was made yet
-                shutil.rmtree(directory, ignore_errors=True)
 
     def containers(self) -> Iterator[ContainerRecord]:
         for directory in sorted(self._containers.iterdir()):
-            if record := _get(directory, ContainerRecord):
+            if record := _get(directory / _RECORD, ContainerRecord):
                 yield record
-            else:
-                shutil.rmtree(directory, ignore_errors=True)
+
+    def drop_unwritten(self) -> None:
+        """Remove directories of which a crash left no record: nothing else of theirs was made yet."""
+        for parent in (self._sandboxes, self._containers):
+            for directory in parent.iterdir():
+                if not (directory / _RECORD).exists():
+                    shutil.rmtree(directory)
 
 
-def _put(directory: Path, record: SandboxRecord | ContainerRecord) -> None:
-    directory.mkdir(exist_ok=True, mode=0o711)
-    write_file(directory / "record.json", msgspec.json.encode(record))
+def _put(file: Path, record: SandboxRecord | ContainerRecord | Launched) -> None:
+    file.parent.mkdir(exist_ok=True, mode=0o711)
+    write_file(file, msgspec.json.encode(record))
 
 
-def _get(directory: Path, kind: type[_Record]) -> _Record | None:
+def _get(file: Path, kind: type[_Record]) -> _Record | None:
     try:
-        return msgspec.json.decode((directory / "record.json").read_bytes(), type=kind)
+        return msgspec.json.decode(file.read_bytes(), type=kind)
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
         return None

@@ -3,6 +3,9 @@
 An overlay is mounted on the launch namespace's stage, the runtime takes its own copy of the mount, and the stage's is
 taken away again: the mount then lives and dies with the container. Layers are handed to the kernel as descriptors
 (`/proc/self/fd/N`), so that an image of 127 layers fits into the one page that mount options have.
+
+Lowest of all lies a layer of empty mount points, so that the runtime need not make those that the image lacks: each
+would be a directory copied up and a file made on disk, at every start.
 """
 
 from __future__ import annotations
@@ -17,24 +20,39 @@ from typing import Final
 from moorage.agent.drivers import syscalls
 from moorage.agent.spec import DriverError
 
+STAGE_BYTES: Final = 1 << 30  # a bound, not a reservation: about 40 KiB per container
 LAYERS_MAX: Final = 127  # Docker's own bound; overlayfs takes 500, the mount options' page some 250
 
 
 def prepare_stage(stage: Path) -> None:
-    """Call inside the launch namespace: a place that every user can pass through and only this namespace sees.
+    """Call inside the launch namespace: a place in memory that every user can pass through and only it sees.
 
-    The node's directory may lie below one that is closed to all but root; a runtime that has already become root
-    of a user namespace could not reach a root filesystem in it.
+    In memory, because a start makes some twenty small files that matter to nobody after a reboot. Passable, because
+    the node's directory may lie below one that is closed to all but root, where a runtime that has become root of a
+    user namespace could not reach a root filesystem.
     """
-    syscalls.mount("moorage", str(stage), "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0711,size=1m")
+    syscalls.mount("moorage", str(stage), "tmpfs", syscalls.MS_NODEV, f"mode=0711,size={STAGE_BYTES},nr_inodes=0")
+    for name in ("bundles", "layers", "bin", "runtime"):
+        (stage / name).mkdir(mode=0o711)
+
+
+def make_mount_points(base: Path) -> None:
+    """The lowest layer of every root filesystem."""
+    for name in ("etc", "dev/pts", "dev/shm", "dev/mqueue", "proc", "sys"):
+        (base / name).mkdir(parents=True, exist_ok=True)
+    for name in ("etc/hosts", "etc/hostname", "etc/resolv.conf"):
+        (base / name).touch(mode=0o644)
 
 
 @contextlib.contextmanager
-def mounted(layers: Sequence[str], own: Path, stage: Path, user_namespace: int | None) -> Iterator[Path]:
+def mounted(
+    layers: Sequence[str], own: Path, target: Path, stage: Path, user_namespace: int | None
+) -> Iterator[Path]:
     """The root filesystem, for as long as the block runs; what a runtime copied of it stays.
 
-    `own` holds the container's changes. With a user namespace, every layer is seen through its id mapping: the
-    image's root is the namespace's root, and the host's root owns nothing in it.
+    `layers` lie lowest first; `own` holds the container's changes, `target` is where the mount is seen. With a user
+    namespace, every layer is seen through its id mapping: the image's root is the namespace's root, and the host's
+    root owns nothing in it.
     """
     if not 0 < len(layers) <= LAYERS_MAX:
         reason = f"the image has {len(layers)} layers; between 1 and {LAYERS_MAX} can be mounted"
@@ -42,24 +60,23 @@ def mounted(layers: Sequence[str], own: Path, stage: Path, user_namespace: int |
     upper, work = own / "upper", own / "work"
     for directory in (upper, work):
         directory.mkdir(exist_ok=True)
-    stage.mkdir(exist_ok=True)
+    target.mkdir(exist_ok=True)
     with contextlib.ExitStack() as cleanup:
-        cleanup.callback(stage.rmdir)
         lower = [_open_layer(layer, cleanup) for layer in reversed(layers)]
         if user_namespace is None:
             base = str(own)
         else:
-            lower = [_mapped(f"/proc/self/fd/{fd}", user_namespace, cleanup, stage.parent) for fd in lower]
-            base = f"/proc/self/fd/{_mapped(str(own), user_namespace, cleanup, stage.parent)}"
+            lower = [_mapped(f"/proc/self/fd/{fd}", user_namespace, cleanup, stage) for fd in lower]
+            base = f"/proc/self/fd/{_mapped(str(own), user_namespace, cleanup, stage)}"
         options = ":".join(f"/proc/self/fd/{fd}" for fd in lower)
         # volatile: nobody reads the container's changes after it, so nothing waits for the disk at unmount.
         data = f"lowerdir={options},upperdir={base}/upper,workdir={base}/work,volatile"
         try:
-            syscalls.mount("moorage", str(stage), "overlay", 0, data)
+            syscalls.mount("moorage", str(target), "overlay", 0, data)
         except OSError as error:
             raise DriverError("CannotCreateContainerError", _explain(error)) from error
-        cleanup.callback(syscalls.umount, str(stage))
-        yield stage
+        cleanup.callback(syscalls.umount, str(target))
+        yield target
 
 
 def _open_layer(layer: str, cleanup: contextlib.ExitStack) -> int:
@@ -80,7 +97,7 @@ def _mapped(path: str, user_namespace: int, cleanup: contextlib.ExitStack, stage
     clone = syscalls.clone_mount(path)
     try:
         syscalls.map_mount_ids(clone, user_namespace)
-        place = stage / f"layer-{os.getpid()}-{clone}"
+        place = stage / "layers" / f"{os.getpid()}-{clone}"
         place.mkdir()
         cleanup.callback(place.rmdir)
         syscalls.attach_mount(clone, str(place))

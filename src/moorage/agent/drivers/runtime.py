@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from moorage.agent.drivers import processes
+from moorage.agent.drivers import processes, syscalls
 from moorage.agent.drivers.processes import ProcessRef
 from moorage.agent.spec import ContainerId, DriverError
 
@@ -26,6 +26,7 @@ RuntimeName = Literal["crun", "runc", "runsc"]
 CREATE_TIMEOUT_S: Final = 60.0  # a host in deep trouble; a busy one takes well under a second
 LOG_BYTES_MAX: Final = 64 << 20  # of one container on disk; conmon then starts the file anew (see logfile.py)
 _SYNC_PIPE_FD: Final = 3
+_SEALED: Final = "_LIBCONTAINER_CLONED_BINARY"  # the variable by which crun knows its own copy
 _PACKAGES: Final = {"crun": "crun", "runc": "runc", "runsc": "runsc"}
 _RUNTIME_FLAGS: Final[dict[str, tuple[str, ...]]] = {
     "crun": (),
@@ -46,14 +47,28 @@ class _Report(msgspec.Struct):
 class Runtime:
     """One OCI runtime of this host, with its state directory."""
 
-    def __init__(self, name: RuntimeName, directory: Path) -> None:
+    def __init__(self, name: RuntimeName, stage: Path, exits: Path) -> None:
         self.name = name
         self._path = processes.find_tool(name, _PACKAGES[name])
         self._conmon = processes.find_tool("conmon", "conmon")
-        self._state = directory / "runtime" / name
-        self._state.mkdir(parents=True, exist_ok=True)
-        self._exits = directory / "exits"
+        self._sealed = stage / "bin" / name
+        self._state = stage / "runtime" / name
+        self._exits = exits
         self._flags = (f"--root={self._state}", *_RUNTIME_FLAGS[name])
+
+    def prepare(self) -> None:
+        """Call inside a new launch namespace, once the stage stands.
+
+        crun copies its own binary before it runs a container, so that no container can write to the host's. A
+        read-only mount that nobody else sees protects it as well, and crun, told so, takes it for a copy.
+        """
+        self._state.mkdir()
+        if self.name == "crun":
+            self._sealed.touch()
+            syscalls.mount(self._path, str(self._sealed), None, syscalls.MS_BIND)
+            syscalls.mount(
+                "none", str(self._sealed), None, syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY
+            )
 
     @property
     def takes_ready_cgroups(self) -> bool:
@@ -61,7 +76,7 @@ class Runtime:
         return self.name == "crun"
 
     def create(
-        self, container: ContainerId, home: Path, entrances: Sequence[str] = ()
+        self, container: ContainerId, home: Path, log: Path, entrances: Sequence[str] = ()
     ) -> tuple[ProcessRef, ProcessRef]:
         """Create the container whose bundle is `home`; returns its first process and its supervisor.
 
@@ -72,7 +87,7 @@ class Runtime:
         try:
             pid = processes.spawn(
                 self._conmon,
-                self._conmon_arguments(container, home, entrances),
+                self._conmon_arguments(container, home, log, entrances),
                 stderr=error_write,
                 inherit=[(sync_write, _SYNC_PIPE_FD)],
                 environment=processes.TOOL_ENVIRONMENT | {"_OCI_SYNCPIPE": str(_SYNC_PIPE_FD)},
@@ -98,14 +113,14 @@ class Runtime:
             raise DriverError("CannotStartContainerError", "the container's first process vanished")
         return process, supervisor
 
-    def _conmon_arguments(self, container: ContainerId, home: Path, entrances: Sequence[str]) -> list[str]:
+    def _conmon_arguments(self, container: ContainerId, home: Path, log: Path, entrances: Sequence[str]) -> list[str]:
         runtime, flags = self._path, list(self._flags)
         if entrances:
             # A shell on the way moves itself, which a process can do without the machine-wide lock that moving
             # another one takes; then it becomes the runtime, and the container is born where it belongs.
             moves = "".join(f"echo 0 >{shlex.quote(file)}; " for file in entrances)
-            command = [self._path, "--cgroup-manager=disabled", *self._flags]
-            runtime, flags = "/bin/sh", ["-ec", f'{moves} exec {shlex.join(command)} "$@"', "sh"]
+            command = shlex.join([str(self._sealed), "--cgroup-manager=disabled", *self._flags])
+            runtime, flags = "/bin/sh", ["-ec", f'{moves} {_SEALED}=1 exec {command} "$@"', "sh"]
         return [
             "--api-version=1",
             f"--cid={container}",
@@ -120,7 +135,7 @@ class Runtime:
             f"--persist-dir={home}",
             f"--socket-dir-path={home}",
             "--full-attach",
-            f"--log-path=k8s-file:{home}/log",
+            f"--log-path=k8s-file:{log}",
             f"--log-size-max={LOG_BYTES_MAX}",
             "--no-sync-log",
             "--log-level=error",

@@ -33,7 +33,7 @@ class Sandboxes:
     def create(self, spec: SandboxSpec) -> Sandbox:
         """Make the sandbox, or find that it stands; what is left of a half-made one is removed first."""
         record = self._records.sandbox(spec.id)
-        if record is not None and record.complete and self.stands(record):
+        if record is not None and self._records.is_complete(spec.id) and self.stands(record):
             return record.sandbox()
         if record is not None:
             self.dismantle(record)
@@ -45,8 +45,7 @@ class Sandboxes:
             if record.attachment is not None:
                 self._firewall.add(record.ports, record.attachment.address)
             self._write_files(spec, record)
-            record = msgspec.structs.replace(record, complete=True)
-            self._records.put_sandbox(record)
+            self._records.complete_sandbox(spec.id)
         except BaseException:
             with contextlib.suppress(DriverError, OSError):  # the first failure is the one to tell
                 self.dismantle(record)
