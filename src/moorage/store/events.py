@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -53,7 +53,7 @@ class EventStore:
         self._ready = threading.Condition()
         self._queue: list[sql.Batch] = []
         self._queued_bytes = 0
-        self._chores: deque[sql.Chore] = deque()
+        self._chores: dict[int, list[sql.Chore]] = {}  # by stream, none of a stream's covered by another
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="log-events", daemon=True)
         self._thread.start()
@@ -105,14 +105,18 @@ class EventStore:
     def expire(self, streams: Sequence[int], before_ms: int) -> None:
         """Forget the events of those streams that are older, soon."""
         with self._ready:
-            self._chores.extend(sql.Chore(stream, before_ms, self._next_id) for stream in streams)
+            for stream in streams:
+                chore = sql.Chore(stream, before_ms, self._next_id)
+                left = [one for one in self._chores.get(stream, ()) if one.before_ms > before_ms]
+                self._chores[stream] = [*left, chore]
             self._ready.notify()
 
-    def sweep(self, live: Collection[int]) -> None:
+    def sweep(self, live: Iterable[int]) -> None:
         """Forget the streams that are not in `live`. For the start, when the state has just been read back."""
+        kept = frozenset(live)
         with self._readers.borrow() as connection:
             known = sql.known_streams(connection)
-        self.drop([stream for stream in known if stream not in live])
+        self.drop([stream for stream in known if stream not in kept])
 
     def idle(self) -> bool:
         """Whether nothing waits to be written or forgotten."""
@@ -136,7 +140,7 @@ class EventStore:
                 self._ready.wait_for(lambda: self._queue or self._chores or self._closing)
                 batches, self._queue = self._queue, []
                 self._queued_bytes = 0
-                chore = self._chores[0] if self._chores else None
+                chore = next(iter(self._chores.values()))[0] if self._chores else None
                 if self._closing and not batches:
                     return
             if batches and not self._write_until_kept(batches):
@@ -172,8 +176,16 @@ class EventStore:
                 self._ready.wait_for(lambda: self._queue or self._closing, RETRY_PERIOD_S)
             return
         if done:
-            with self._ready:
-                self._chores.popleft()
+            self._strike_out(chore)
+
+    def _strike_out(self, chore: sql.Chore) -> None:
+        """A chore is done, unless a larger one has taken its place meanwhile."""
+        with self._ready:
+            left = [one for one in self._chores[chore.stream] if one is not chore]
+            if left:
+                self._chores[chore.stream] = left
+            else:
+                del self._chores[chore.stream]
 
     def _tell_durable(self, seq: int) -> None:
         self._notify(lambda: self._durable(seq))

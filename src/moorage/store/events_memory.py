@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from moorage.model.log import EventQuery, LogEvent, StreamSpan
 
@@ -69,8 +69,9 @@ class MemoryEvents:
             left = [event for event in self._streams.get(stream, ()) if event.timestamp_ms >= before_ms]
             self._streams[stream] = left
 
-    def sweep(self, live: Collection[int]) -> None:
-        self.drop([stream for stream in self._streams if stream not in live])
+    def sweep(self, live: Iterable[int]) -> None:
+        kept = frozenset(live)
+        self.drop([stream for stream in self._streams if stream not in kept])
 
 
 def _key(event: LogEvent) -> tuple[int, int]:

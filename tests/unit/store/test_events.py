@@ -131,3 +131,13 @@ def test_appending_faster_than_the_disk_is_refused_before_memory_runs_out(events
 def test_the_file_is_for_its_owner_only(events: EventStore, tmp_path: Path) -> None:
     assert events.settled
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_requests_to_forget_that_wait_together_are_all_honoured(events: EventStore, loop: Loop) -> None:
+    with file_size_limit(1024):
+        events.append(1, [(n, "x") for n in range(10)], 0)
+        loop.run_until(lambda: events.stall_reason is not None)
+        for before_ms in (9, 3, 2, 5):
+            events.expire([1], before_ms)
+    loop.run_until(events.idle)
+    assert [event.timestamp_ms for _, event in events.read([1], EventQuery())] == [9]

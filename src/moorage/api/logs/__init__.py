@@ -15,7 +15,6 @@ from moorage.api.logs.groups import (
     describe_log_groups,
     put_retention_policy,
 )
-from moorage.api.logs.retention import expire_old_events, live_streams
 from moorage.api.logs.streams import create_log_stream, delete_log_stream, describe_log_streams
 from moorage.api.logs.tags import (
     list_tags_for_resource,
@@ -26,7 +25,7 @@ from moorage.api.logs.tags import (
     untag_resource,
 )
 
-__all__ = ["OPERATIONS", "expire_old_events", "live_streams"]
+__all__ = ["OPERATIONS"]
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "CreateLogGroup": create_log_group,
