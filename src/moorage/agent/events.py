@@ -20,11 +20,19 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class StopOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that is to end, whether this agent ever heard of it or not."""
+
+    arn: str
+    id: SandboxId
+    cluster: str
+
+
 class PayloadReceived(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str
     seq_num: int
     run: tuple[TaskPlan, ...] = ()
-    stop: tuple[SandboxId, ...] = ()
+    stop: tuple[StopOrder, ...] = ()
     refused: tuple[Refusal, ...] = ()
 
 

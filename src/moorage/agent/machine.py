@@ -77,15 +77,19 @@ class Machine:
     # ---- messages of the control plane --------------------------------------------------------------------
 
     def _payload(self, event: on.PayloadReceived) -> None:
-        """Stops come before starts, so that what a stop frees can be had. All or no acknowledgement."""
+        """Stops come before starts, so that what a stop frees can be had. All or no acknowledgement: without one the
+        control plane sends again what it has not heard the end of."""
         self._seq_num = max(self._seq_num, event.seq_num)
-        for id_ in event.stop:
-            self._stop(id_)
+        strangers = [order for order in event.stop if order.id not in self._course.tasks]
+        for order in event.stop:
+            self._stop(order.id)
+        for order in strangers:
+            self._never_started(order)
         for plan in event.run:
             self._accept(plan)
         for refusal in event.refused:
             self._refuse(refusal)
-        if not event.refused:
+        if not event.refused and not strangers:
             self._course.out.append(do.Ack(message_id=event.message_id))
         self._course.admit()
 
@@ -105,6 +109,12 @@ class Machine:
             self._course.ledger.wait(plan.id, plan.need)
             return
         self._course.advance(task)
+
+    def _never_started(self, order: on.StopOrder) -> None:
+        """Told to end what is not here: it was stopped before we heard of it, or its last report got lost."""
+        self._finish(order.id)
+        report = Report(task=order.id, arn=order.arn, cluster=order.cluster, status="STOPPED")
+        self._course.out.append(do.Submit(report=report))
 
     def _refuse(self, refusal: on.Refusal) -> None:
         """Nothing is remembered of it: the control plane sends it again until it has heard the answer."""

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from moorage.agent.events import PayloadReceived, Refusal
+from moorage.agent.events import PayloadReceived, Refusal, StopOrder
 from moorage.agent.spec import (
     ContainerId,
     ContainerSpec,
@@ -97,7 +97,7 @@ def read_payload(message: acs.PayloadMessage, traits: NodeTraits) -> PayloadRece
     for task in message.tasks:
         id_ = SandboxId(task.arn.rpartition("/")[2])
         if task.desired_status == "STOPPED":
-            stop.append(id_)
+            stop.append(StopOrder(arn=task.arn, id=id_, cluster=task.task_cluster_arn))
             continue
         try:
             run.append(plan(task, traits))

@@ -88,9 +88,7 @@ async def register(ecs: EcsApi, identity: NodeIdentity, file: Path, dice: Dice) 
         except ApiRefused as error:
             arn = await _reconsider(ecs, identity, arn, error)
         else:
-            registration = Registration(
-                container_instance=answer, cluster=identity.cluster, region=identity.region
-            )
+            registration = Registration(container_instance=answer, cluster=identity.cluster, region=identity.region)
             save_registration(file, registration)
             return answer
 

@@ -18,8 +18,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from moorage import __version__
 from moorage.agent import events as on
 from moorage.agent.api import ApiRefused, EcsApi
-from moorage.agent.payload import NodeTraits, read_payload
-from moorage.agent.spec import SandboxId
+from moorage.agent.hearing import event_of
+from moorage.agent.payload import NodeTraits
 from moorage.base.clock import Clock
 from moorage.base.dice import Dice, below
 from moorage.base.errors import Unavailable
@@ -215,17 +215,8 @@ class Session:
     def _take(self, message: acs.Message) -> None:
         if isinstance(message, acs.HeartbeatMessage):
             self._say(acs.HeartbeatAckRequest(message_id=message.message_id))
-        elif isinstance(message, acs.PayloadMessage):
-            self._feed(read_payload(message, self._traits))
-        elif isinstance(message, acs.TaskManifestMessage):
-            running = tuple(_id_of(task) for task in message.tasks if task.desired_status == "RUNNING")
-            self._feed(on.ManifestReceived(message_id=message.message_id, timeline=message.timeline, running=running))
-        elif isinstance(message, acs.TaskStopVerificationAck):
-            self._feed(on.StopsVerified(tasks=tuple(_id_of(task) for task in message.stop_tasks)))
+        elif (event := event_of(message, self._traits)) is not None:
+            self._feed(event)
         else:
             # Credentials and attachments: this agent does not announce the abilities they belong to.
             log.warning("a message that this agent has no use for: %s", type(message).__name__)
-
-
-def _id_of(task: acs.TaskIdentifier) -> SandboxId:
-    return SandboxId(task.task_arn.rpartition("/")[2])

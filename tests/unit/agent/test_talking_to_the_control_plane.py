@@ -8,7 +8,7 @@ from moorage.agent import commands as do
 from moorage.agent import events as on
 from moorage.agent.machine import REPORT_AGAIN_MAX_S, REPORT_AGAIN_MIN_S, backoff_s
 
-from .world import CLUSTER, World, plan
+from .world import CLUSTER, World, plan, stop_order
 
 
 def test_a_payload_with_a_refused_task_is_not_acknowledged_and_the_refusal_is_told() -> None:
@@ -28,7 +28,7 @@ def test_stops_are_applied_before_starts() -> None:
     world = World()
     old, new = plan(1, cpu=2048), plan(2, cpu=2048)
     world.run(old)
-    world.feed(on.PayloadReceived(message_id="m-2", seq_num=2, run=(new,), stop=(old.id,)))
+    world.feed(on.PayloadReceived(message_id="m-2", seq_num=2, run=(new,), stop=(stop_order(old.id),)))
     world.answer_all()
     assert world.machine.tasks[new.id].phase == "running"
 
@@ -90,3 +90,13 @@ def test_reports_of_a_task_go_out_one_at_a_time_and_in_order() -> None:
 @pytest.mark.parametrize(("attempt", "expected"), [(0, 0.03), (1, 0.06), (5, 0.96), (1000, 30.0)])
 def test_the_wait_doubles_up_to_its_bound(attempt: int, expected: float) -> None:
     assert backoff_s(attempt, REPORT_AGAIN_MIN_S, REPORT_AGAIN_MAX_S) == pytest.approx(expected)
+
+
+def test_a_stop_of_a_task_that_never_came_is_answered_with_its_end() -> None:
+    world = World()
+    never = plan(9)
+    world.stop(never.id)
+    assert [(report.arn, report.status) for report in world.reports] == [(never.arn, "STOPPED")]
+    assert world.acks == [], "unacknowledged, it is sent again until the answer was heard"
+    world.run(never, message="m-late", seq_num=3)
+    assert world.containers == {}, "a start that comes late begins nothing"

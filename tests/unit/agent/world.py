@@ -61,6 +61,11 @@ def plan(
     )
 
 
+def stop_order(id_: SandboxId) -> on.StopOrder:
+    """That the task of that id is to end."""
+    return on.StopOrder(arn=f"arn:aws:ecs:us-east-1:123456789012:task/lab/{id_}", id=id_, cluster=CLUSTER)
+
+
 class World:
     """The machine, and all that it believes to be outside."""
 
@@ -91,7 +96,7 @@ class World:
         return self.feed(on.PayloadReceived(message_id=message, seq_num=seq_num, run=plans))
 
     def stop(self, *ids: SandboxId) -> list[do.Command]:
-        return self.feed(on.PayloadReceived(message_id="m-stop", seq_num=2, stop=ids))
+        return self.feed(on.PayloadReceived(message_id="m-stop", seq_num=2, stop=tuple(map(stop_order, ids))))
 
     def exit(self, id_: ContainerId, code: int | None = 0, *, oom: bool = False) -> None:
         """The container ends of its own will."""

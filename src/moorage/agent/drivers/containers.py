@@ -69,7 +69,7 @@ class Containers:
         layers = (str(parts.base), *image.layers)
         with (
             self._user_namespace(sandbox) as user,
-            rootfs.mounted(layers, home, staged / "rootfs", parts.stage, user) as root,
+            rootfs.mounted(layers, home, staged / "rootfs", user) as root,
         ):
             place = self._place(spec, image, sandbox, root, runtime)
             (staged / "config.json").write_bytes(bundle.write(spec, image, place))
@@ -82,13 +82,13 @@ class Containers:
         self._records.put_launched(spec.id, Launched(process=process, supervisor=supervisor))
 
     @contextlib.contextmanager
-    def _user_namespace(self, sandbox: SandboxRecord) -> Iterator[int | None]:
+    def _user_namespace(self, sandbox: SandboxRecord) -> Iterator[rootfs.UserNamespace | None]:
         if not sandbox.first_id:
             yield None
             return
         fd = os.open(self._parts.keep.path(sandbox.id, "user"), os.O_RDONLY)
         try:
-            yield fd
+            yield rootfs.UserNamespace(fd, sandbox.first_id)
         finally:
             os.close(fd)
 
@@ -184,7 +184,9 @@ class Containers:
         (self._parts.exits / record.id).unlink(missing_ok=True)
         staged = self._parts.stage / "bundles" / record.id
         with contextlib.suppress(OSError):  # a crash may have left the root filesystem mounted
-            syscalls.umount(str(staged / "rootfs"))
+            for place in staged.iterdir():
+                if place.is_dir():
+                    syscalls.umount(str(place))
         shutil.rmtree(staged, ignore_errors=True)
         shutil.rmtree(self._records.container_directory(record.id), ignore_errors=True)
 

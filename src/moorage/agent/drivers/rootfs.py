@@ -15,13 +15,18 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from moorage.agent.drivers import syscalls
 from moorage.agent.spec import DriverError
 
 STAGE_BYTES: Final = 1 << 30  # a bound, not a reservation: about 40 KiB per container
 LAYERS_MAX: Final = 127  # Docker's own bound; overlayfs takes 500, the mount options' page some 250
+
+
+class UserNamespace(NamedTuple):
+    fd: int
+    first_id: int  # on the host, of what is 0 inside
 
 
 def prepare_stage(stage: Path) -> None:
@@ -32,7 +37,7 @@ def prepare_stage(stage: Path) -> None:
     user namespace could not reach a root filesystem.
     """
     syscalls.mount("moorage", str(stage), "tmpfs", syscalls.MS_NODEV, f"mode=0711,size={STAGE_BYTES},nr_inodes=0")
-    for name in ("bundles", "layers", "bin", "runtime"):
+    for name in ("bundles", "bin", "runtime"):
         (stage / name).mkdir(mode=0o711)
 
 
@@ -45,13 +50,11 @@ def make_mount_points(base: Path) -> None:
 
 
 @contextlib.contextmanager
-def mounted(
-    layers: Sequence[str], own: Path, target: Path, stage: Path, user_namespace: int | None
-) -> Iterator[Path]:
+def mounted(layers: Sequence[str], own: Path, target: Path, user: UserNamespace | None) -> Iterator[Path]:
     """The root filesystem, for as long as the block runs; what a runtime copied of it stays.
 
     `layers` lie lowest first; `own` holds the container's changes, `target` is where the mount is seen. With a user
-    namespace, every layer is seen through its id mapping: the image's root is the namespace's root, and the host's
+    namespace, every layer of the image is seen through its id mapping: the image's root is the namespace's root, and the host's
     root owns nothing in it.
     """
     if not 0 < len(layers) <= LAYERS_MAX:
@@ -63,14 +66,14 @@ def mounted(
     target.mkdir(exist_ok=True)
     with contextlib.ExitStack() as cleanup:
         lower = [_open_layer(layer, cleanup) for layer in reversed(layers)]
-        if user_namespace is None:
-            base = str(own)
-        else:
-            lower = [_mapped(f"/proc/self/fd/{fd}", user_namespace, cleanup, stage) for fd in lower]
-            base = f"/proc/self/fd/{_mapped(str(own), user_namespace, cleanup, stage)}"
+        if user is not None:
+            places = (target.with_name(f"layer-{number}") for number in range(LAYERS_MAX + 1))
+            lower = [_mapped(f"/proc/self/fd/{fd}", user.fd, cleanup, next(places)) for fd in lower]
+            # The changes are not mapped: they are written under the container's own ids, and so must be their root.
+            os.chown(upper, user.first_id, user.first_id)
         options = ":".join(f"/proc/self/fd/{fd}" for fd in lower)
         # volatile: nobody reads the container's changes after it, so nothing waits for the disk at unmount.
-        data = f"lowerdir={options},upperdir={base}/upper,workdir={base}/work,volatile"
+        data = f"lowerdir={options},upperdir={upper},workdir={work},volatile"
         try:
             syscalls.mount("moorage", str(target), "overlay", 0, data)
         except OSError as error:
@@ -89,7 +92,7 @@ def _open_layer(layer: str, cleanup: contextlib.ExitStack) -> int:
     return fd
 
 
-def _mapped(path: str, user_namespace: int, cleanup: contextlib.ExitStack, stage: Path) -> int:
+def _mapped(path: str, user_namespace: int, cleanup: contextlib.ExitStack, place: Path) -> int:
     """A descriptor of `path` seen through the namespace's ids.
 
     Kernels before 6.15 let overlayfs use only mounts that are attached somewhere, so it is, on the stage.
@@ -97,7 +100,6 @@ def _mapped(path: str, user_namespace: int, cleanup: contextlib.ExitStack, stage
     clone = syscalls.clone_mount(path)
     try:
         syscalls.map_mount_ids(clone, user_namespace)
-        place = stage / "layers" / f"{os.getpid()}-{clone}"
         place.mkdir()
         cleanup.callback(place.rmdir)
         syscalls.attach_mount(clone, str(place))
