@@ -24,6 +24,8 @@ from moorage.oci.digest import Hash, algorithm, digest_of, encoded, hasher
 BLOB_MAX_BYTES: Final = 52_000 * 1024 * 1024
 # One read or write of the disk: few switches of threads, little memory for each transfer.
 PIECE_BYTES: Final = 1024 * 1024
+# How files begin that are being written; no tag and no digest does. A crash may leave some.
+UNFINISHED: Final = ".new-"
 
 
 class Blobs:
@@ -85,11 +87,11 @@ class Blobs:
             return True
 
     def sweep(self, uploads_older_than_s: float) -> None:
-        """Remove uploads that nobody has touched since that hour, and blobs that no repository has."""
-        for upload in self.uploads():
+        """Remove uploads that nobody has touched since that hour, what crashes left, and blobs of no repository."""
+        for left in (*self.uploads(), *sorted(self._repositories.rglob(f"{UNFINISHED}*"))):
             try:
-                if upload.stat().st_mtime < uploads_older_than_s:
-                    upload.unlink()
+                if left.stat().st_mtime < uploads_older_than_s:
+                    left.unlink()
             except FileNotFoundError:
                 continue  # finished meanwhile
         for content in sorted(self._content.glob("*/*/*")):
@@ -178,7 +180,7 @@ class Upload:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a small file so that it is there completely or, whatever happens, as it was before."""
     make_directories(path.parent)
-    temporary = path.parent / f".new-{threading.get_ident()}-{digest_of(path.name.encode(), 'sha256')[7:23]}"
+    temporary = path.parent / f"{UNFINISHED}{threading.get_ident()}-{digest_of(path.name.encode(), 'sha256')[7:23]}"
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -211,7 +213,7 @@ def sync_directory(path: Path) -> None:
 
 
 def _copy(content: Path, target: Path) -> None:
-    temporary = target.parent / f".new-{target.name}"
+    temporary = target.parent / f"{UNFINISHED}{target.name}"
     try:
         shutil.copyfile(content, temporary)
         with temporary.open("rb") as file:

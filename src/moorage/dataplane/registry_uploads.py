@@ -52,7 +52,7 @@ class Uploads:
                 await _receive(upload, request)
                 return await self._complete(key, upload, digest)
             finally:
-                self._discard(key)
+                await self._discard(key)
 
     async def append(self, route: Route, request: Request) -> Response:
         """PATCH: the next piece; with a Content-Range it must continue exactly, without one it just continues."""
@@ -72,7 +72,7 @@ class Uploads:
             try:
                 return await self._complete(key, upload, digest)
             finally:
-                self._discard(key)
+                await self._discard(key)
 
     async def status(self, route: Route) -> Response:
         """GET: how far it is."""
@@ -84,7 +84,7 @@ class Uploads:
         """DELETE: forget what has arrived."""
         key = self._key(route)
         with self._held(key):
-            self._discard(key)
+            await self._discard(key)
         return Response(status=204, headers=(API_VERSION,))
 
     async def sweep(self, older_than_s: float) -> None:
@@ -113,7 +113,7 @@ class Uploads:
         try:
             await _receive(upload, request)
         except RegistryError:
-            self._discard(key)
+            await self._discard(key)
             raise
         if expected is not None and upload.size_bytes != before + expected:
             got = upload.size_bytes - before
@@ -151,9 +151,10 @@ class Uploads:
         self._open[key] = upload
         return upload
 
-    def _discard(self, key: tuple[str, str]) -> None:
+    async def _discard(self, key: tuple[str, str]) -> None:
         self._open.pop(key, None)
-        self._path(key).unlink(missing_ok=True)
+        # In a thread: freeing the blocks of a large file takes its time.
+        await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
 
     def _key(self, route: Route) -> tuple[str, str]:
         if not _ID.fullmatch(route.target):
