@@ -54,8 +54,8 @@ def mounted(layers: Sequence[str], own: Path, target: Path, user: UserNamespace 
     """The root filesystem, for as long as the block runs; what a runtime copied of it stays.
 
     `layers` lie lowest first; `own` holds the container's changes, `target` is where the mount is seen. With a user
-    namespace, every layer of the image is seen through its id mapping: the image's root is the namespace's root, and the host's
-    root owns nothing in it.
+    namespace, every layer of the image is seen through its id mapping: the image's root is the namespace's root, and
+    the host's root owns nothing in it.
     """
     if not 0 < len(layers) <= LAYERS_MAX:
         reason = f"the image has {len(layers)} layers; between 1 and {LAYERS_MAX} can be mounted"
