@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import Final
 
 from moorage.base.dice import Dice, below
@@ -57,8 +57,7 @@ def mac_of(address: str) -> str:
     Made of its IPv4 address: unique where that is, so within a VPC, and what neighbours have remembered of an
     address stays true when the next task gets it.
     """
-    packed = IPv4Address(address).packed
-    return "02:ec:" + ":".join(f"{octet:02x}" for octet in packed)
+    return "02:ec:" + ":".join(f"{int(octet):02x}" for octet in address.split("."))
 
 
 def private_dns_name(address: str, region: str) -> str:

@@ -79,18 +79,22 @@ class Counts:
     def by_value(self, nodes: Sequence[Node], names: Sequence[str]) -> dict[tuple[str, ...], int]:
         """Tasks of the group for each combination of the values of the attributes `names`, and its beginnings."""
         totals: dict[tuple[str, ...], int] = {}
-        for node in nodes:
-            tasks = self.of(node.arn)
-            if tasks:
-                value = values(node, names)
-                for length in range(1, len(names) + 1):
-                    totals[value[:length]] = totals.get(value[:length], 0) + tasks
+        before, added = self._before, self._added
+        for node in [node for node in nodes if node.arn in before or node.arn in added]:
+            value, tasks = values(node, names), self.of(node.arn)
+            for length in range(1, len(names) + 1):
+                totals[value[:length]] = totals.get(value[:length], 0) + tasks
         return totals
 
 
 def values(node: Node, names: Sequence[str]) -> tuple[str, ...]:
     """The values of a node's attributes; nodes without one are alike."""
-    return tuple(node.attributes.get(name, "") for name in names)
+    return tuple([node.attributes.get(name, "") for name in names])
+
+
+def values_of_all(nodes: Sequence[Node], names: Sequence[str]) -> list[tuple[str, ...]]:
+    """`values` of each of many nodes."""
+    return list(zip(*([node.attributes.get(name, "") for node in nodes] for name in names), strict=True))
 
 
 _Key = tuple[int, ...]
@@ -164,8 +168,8 @@ class Queue:
         entries = zip(order.ranks(fitting), _ties(dice, len(fitting)), range(len(fitting)), fitting, strict=True)
         self._parts: dict[tuple[str, ...], list[_Entry]] = {}
         if order.names:
-            for entry in entries:
-                self._parts.setdefault(values(entry[3], order.names), []).append(entry)
+            for part, entry in zip(values_of_all(fitting, order.names), entries, strict=True):
+                self._parts.setdefault(part, []).append(entry)
         elif fitting:
             self._parts[()] = list(entries)
         for part, heap in self._parts.items():
