@@ -6,7 +6,8 @@ Blocking, and safe to use from many threads at once. Source: https://github.com/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, cast
 from urllib.parse import quote
 
@@ -62,8 +63,16 @@ def registry_url(registry: str, *, plain_http: bool = False) -> str:
 class RegistryClient:
     """One registry, as one user."""
 
-    def __init__(self, base_url: str, credentials: Credentials | None = None, *, plain_http: bool = False) -> None:
-        self._transport = Transport(base_url, credentials, plain_http=plain_http)
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Credentials | None = None,
+        *,
+        plain_http: bool = False,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`plain_http` allows `http:` to near hosts; `pause` waits so many seconds between tries."""
+        self._transport = Transport(base_url, credentials, plain_http=plain_http, pause=pause)
 
     def close(self) -> None:
         """Close idle connections."""

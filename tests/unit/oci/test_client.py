@@ -16,6 +16,7 @@ from moorage.oci.errors import ImageCorrupt, ImageDenied, ImageNotFound, Registr
 from moorage.oci.manifest import Descriptor, host_platform
 from moorage.oci.streams import BytesReader, read_all
 from moorage.oci.transfer import Progress, push
+from moorage.oci.transport import RETRY_PAUSES_S
 from moorage.wire.http import Request, Response
 from tests.unit.oci.images import file, image, tar
 from tests.unit.registry.served import SECRET, USER, client, registry, serving
@@ -186,17 +187,19 @@ def test_a_manifest_with_other_bytes_than_its_digest_is_refused() -> None:
 
 def test_a_failing_registry_is_asked_again_and_then_reported() -> None:
     statuses = [503, 500, 200]
+    pauses: list[float] = []
 
     async def handle(_request: Request) -> Response:
         return Response(status=statuses.pop(0), body=b'{"tags":["v1"]}')
 
     with serving(handle) as url:
-        to = RegistryClient(url, plain_http=True)
+        to = RegistryClient(url, plain_http=True, pause=pauses.append)
         assert to.tags("app") == ["v1"]
         statuses.extend([503] * 3)
         with pytest.raises(RegistryUnavailable, match="status 503"):
             to.tags("app")
         to.close()
+    assert pauses == [*RETRY_PAUSES_S] * 2
 
 
 def test_a_listing_that_leads_in_circles_is_given_up() -> None:

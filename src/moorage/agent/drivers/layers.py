@@ -259,19 +259,30 @@ class _Unpacker:
         return fd
 
     def _make_way(self, path: bytes) -> int:
-        """Parents that the tar forgot to list: root's, and for all to read."""
+        """Parents that the tar forgot to list: root's, and for all to read.
+
+        The longest part that is there is found by halving: a hostile tar that names ever new paths of PATH_MAX
+        would otherwise cost the square of their depth for each entry. Below it everything is new, so plain.
+        """
         parts = path.split(b"/")
-        for count in range(1, len(parts) + 1):
-            here = b"/".join(parts[:count])
+        there, missing = 0, len(parts)
+        while missing - there > 1:
+            middle = (there + missing) // 2
             try:
-                os.close(_open_beneath(self._root, here))
+                os.close(_open_beneath(self._root, b"/".join(parts[:middle])))
             except (FileNotFoundError, NotADirectoryError):
-                above = _open_beneath(self._root, b"/".join(parts[: count - 1]) or b".")
-                try:
-                    _make_parent(above, parts[count - 1])
-                finally:
-                    os.close(above)
-        return _open_beneath(self._root, path)
+                missing = middle
+            else:
+                there = middle
+        fd = _open_beneath(self._root, b"/".join(parts[:there]) or b".")
+        for part in parts[there:]:
+            above = fd
+            try:
+                _make_parent(above, part)
+                fd = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+            finally:
+                os.close(above)
+        return fd
 
     def _forget_directories(self, but: int | None = None) -> None:
         kept = {path: fd for path, fd in self._open.items() if fd == but}
