@@ -38,7 +38,6 @@ DEFAULT_STOP_TIMEOUT_S: Final = 30.0  # ECS_CONTAINER_STOP_TIMEOUT
 FARGATE_STOP_TIMEOUT_MAX_S: Final = 120.0  # as Fargate documents
 # On Fargate a task may not take the host's process ids away from its neighbours; AWS does not tell its number.
 FARGATE_PIDS_MAX: Final = 8_192
-FARGATE_NOFILE: Final = Ulimit(name="nofile", soft=65_535, hard=65_535)  # Fargate's documented default
 
 _TASK_ID = re.compile(r"[0-9a-f]{32}\Z")
 _AWSLOGS_OPTIONS: Final = frozenset(
@@ -254,7 +253,7 @@ def _container(
     runtime_id = _runtime_id(id_, fargate=task.launch_type == "FARGATE")
     wanted_s = DEFAULT_STOP_TIMEOUT_S if part.stop_timeout is None else float(part.stop_timeout)
     return ContainerPlan(
-        spec=_spec(part, id_, sandbox, docker.decode_config(given.config), host, traits, isolation),
+        spec=_spec(part, id_, sandbox, docker.decode_config(given.config), host, traits),
         runtime_id=runtime_id,
         essential=part.essential is not False,
         stop_timeout_s=min(wanted_s, FARGATE_STOP_TIMEOUT_MAX_S) if task.launch_type == "FARGATE" else wanted_s,
@@ -262,14 +261,13 @@ def _container(
     )
 
 
-def _spec(  # one argument for each source that the specification is put together from
+def _spec(
     part: acs.Container,
     id_: ContainerId,
     sandbox: SandboxId,
     config: docker.Config,
     host: docker.HostConfig,
     traits: NodeTraits,
-    isolation: Isolation,
 ) -> ContainerSpec:
     override = msgspec.json.decode(part.overrides, type=_Overrides) if part.overrides else _Overrides()
     return ContainerSpec(
@@ -291,7 +289,7 @@ def _spec(  # one argument for each source that the specification is put togethe
         init=bool(host.init),
         capabilities_add=host.cap_add or (),
         capabilities_drop=host.cap_drop or (),
-        ulimits=_ulimits(host.ulimits or (), isolation),
+        ulimits=tuple(Ulimit(name=each.name, soft=each.soft, hard=each.hard) for each in host.ulimits or ()),
     )
 
 
@@ -300,13 +298,6 @@ def _environment(given: dict[str, str], region: str) -> tuple[tuple[str, str], .
     if "AWS_REGION" not in given and "AWS_DEFAULT_REGION" not in given:
         given = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **given}
     return tuple(given.items())
-
-
-def _ulimits(given: tuple[docker.Ulimit, ...], isolation: Isolation) -> tuple[Ulimit, ...]:
-    limits = tuple(Ulimit(name=limit.name, soft=limit.soft, hard=limit.hard) for limit in given)
-    if isolation == "namespaces" or any(limit.name == "nofile" for limit in limits):
-        return limits
-    return (*limits, FARGATE_NOFILE)
 
 
 def _runtime_id(id_: ContainerId, *, fargate: bool) -> str:
