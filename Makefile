@@ -25,14 +25,14 @@ $(STAMP): pyproject.toml scripts/venv
 demo: setup
 	@$(BIN)/python scripts/demo.py
 
-test: setup check sim node
+test: setup check node
 
 check: $(STAMP)
 	$(BIN)/ruff format --check src tests benchmarks scripts
 	$(BIN)/ruff check src tests benchmarks scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit tests/conformance tests/tidy
+	$(BIN)/pytest tests/unit tests/conformance tests/tidy tests/sim
 
 node: setup
 	@scripts/packages test

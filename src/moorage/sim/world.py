@@ -70,17 +70,21 @@ class SimWorld:
 
     def run(self) -> str:
         """The whole run; the digest of its trace. Raises `BrokenInvariant` or any assertion of the platform's own."""
+        self.begin()
+        self.time.run_until(STORM_S, self._after_step)
+        self._calm()
+        self.time.run_until(STORM_S + CALM_S, self._after_step)
+        self._check_end()
+        return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()[:16]
+
+    def begin(self) -> None:
+        """Start everything; time stands still until it is run."""
         self._call("CreateCluster", {"clusterName": "default"}, lambda _: self._define())
         for agent in self.agents:
             agent.host.faults = Faults(step_fails=0.03, dies_early=0.15, ignores_term=0.2, slow=0.03)
             agent.start()
         self.time.call_later(1.0, self._client)
         self.time.call_later(FAULT_PERIOD_S, self._fault)
-        self.time.run_until(STORM_S, self._after_step)
-        self._calm()
-        self.time.run_until(STORM_S + CALM_S, self._after_step)
-        self._check_end()
-        return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()[:16]
 
     def _say(self, line: str) -> None:
         self.lines.append(f"{self.time.steady_s():9.4f} {line}")
