@@ -100,10 +100,24 @@ class Blobs:
 
     def uploads(self) -> Iterator[Path]:
         """All uploads under way."""
+        for home in self._homes("_uploads"):
+            yield from sorted((home / "_uploads").iterdir())
+
+    def repositories(self) -> list[str]:
+        """All repositories that have or had a blob."""
+        return [str(home.relative_to(self._repositories)) for home in self._homes("_blobs")]
+
+    def older_than(self, repository: str, hour_s: float) -> list[str]:
+        """The digests of a repository's blobs that arrived before that hour."""
+        home = self._repositories / repository / "_blobs"
+        found = (each for each in sorted(home.glob("*/[0-9a-f]*")) if each.stat().st_mtime < hour_s)
+        return [f"{each.parent.name}:{each.name}" for each in found]
+
+    def _homes(self, part: str) -> Iterator[Path]:
         for here, directories, _ in os.walk(self._repositories):
-            if "_uploads" in directories:
-                yield from sorted((Path(here) / "_uploads").iterdir())
-            directories[:] = [each for each in directories if not each.startswith("_")]
+            if part in directories:
+                yield Path(here)
+            directories[:] = sorted(each for each in directories if not each.startswith("_"))
 
     def _content_path(self, digest: str) -> Path:
         hexadecimal = encoded(digest)

@@ -85,9 +85,10 @@ class Registry:
                 raise
             return RegistryError("STORAGE_FULL", "the registry's disk has no space left").response(head=head)
 
-    async def sweep(self, uploads_older_than_s: float) -> None:
-        """Remove uploads untouched since that hour (epoch seconds), and blobs that nothing refers to."""
-        await self._uploads.sweep(uploads_older_than_s)
+    async def sweep(self, older_than_s: float) -> None:
+        """Remove what is older than that hour (epoch seconds) and of no use: forgotten uploads, unneeded blobs."""
+        await asyncio.to_thread(self._manifests.sweep, older_than_s)
+        await self._uploads.sweep(older_than_s)
 
     async def _base(self, _route: Route, _request: Request) -> Response:
         return Response(headers=(API_VERSION, _JSON), body=b"{}")

@@ -123,6 +123,27 @@ class Manifests:
             found.setdefault(each.digest, each)
         return list(found.values())
 
+    def sweep(self, blobs_older_than_s: float) -> None:
+        """Take blobs away that no manifest of their repository refers to, unless they came after that hour.
+
+        The hour is for pushes under way: their blobs come before the manifest does.
+        """
+        for repository in self._blobs.repositories():
+            with self._lock:
+                needed = self._needed(repository)
+                for digest in self._blobs.older_than(repository, blobs_older_than_s):
+                    if digest not in needed:
+                        self._blobs.delete(repository, digest)
+
+    def _needed(self, repository: str) -> set[str]:
+        found: set[str] = set()
+        for path in (self._repositories / repository / "_manifests").glob("*/[0-9a-f]*"):
+            draft = parse_draft(path.read_bytes().partition(b"\n")[2])
+            found.update(each.digest for each in (draft.layers or ()))
+            if draft.config is not None:
+                found.add(draft.config.digest)
+        return found
+
     def _fallback_tag(self, repository: str, subject: str) -> tuple[Descriptor, ...]:
         try:
             stored = self.get(repository, subject.replace(":", "-"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from moorage.dataplane.registry import Registry
 from moorage.oci.digest import sha256
+from moorage.oci.manifest import OCI_CONFIG, OCI_MANIFEST
 from tests.unit.registry.calls import call, push_blob
 
 DATA = bytes(range(256)) * 6000
@@ -86,6 +88,20 @@ async def test_content_is_kept_once_and_goes_with_its_last_repository(registry: 
     assert (await call(registry, "DELETE", f"/v2/two/blobs/{DIGEST}")).status == 202
     assert (await call(registry, "DELETE", f"/v2/two/blobs/{DIGEST}")).status == 404
     assert _content(tmp_path) == []
+
+
+async def test_blobs_that_no_manifest_needs_are_swept_when_they_are_old(registry: Registry) -> None:
+    config = b"{}"
+    for data in (config, DATA):
+        await push_blob(registry, "app", data, sha256(data))
+    needed = {"mediaType": OCI_CONFIG, "digest": sha256(config), "size": len(config)}
+    raw = msgspec.json.encode({"schemaVersion": 2, "config": needed, "layers": []})
+    await call(registry, "PUT", "/v2/app/manifests/v1", raw, {"content-type": OCI_MANIFEST})
+    await registry.sweep(0.0)
+    assert (await call(registry, "HEAD", f"/v2/app/blobs/{DIGEST}")).status == 200
+    await registry.sweep(1e12)
+    assert (await call(registry, "HEAD", f"/v2/app/blobs/{DIGEST}")).status == 404
+    assert (await call(registry, "HEAD", f"/v2/app/blobs/{sha256(config)}")).status == 200
 
 
 async def test_content_that_a_crash_left_without_repository_is_swept(registry: Registry, tmp_path: Path) -> None:
