@@ -48,6 +48,10 @@ class Containers:
         if sandbox is None or not self._records.is_complete(spec.sandbox):
             reason = f"the container's sandbox {spec.sandbox} does not exist"
             raise DriverError("CannotCreateContainerError", reason)
+        if sandbox.isolation == "runsc" and self._has_others(spec):
+            # Each runsc container has a kernel and a network stack of its own, and there is one interface.
+            reason = "a task isolated by runsc holds one container"
+            raise DriverError("CannotCreateContainerError", reason)
         stop_signal = signals.number_of(image.stop_signal)
         record = ContainerRecord(
             id=spec.id, sandbox=spec.sandbox, isolation=sandbox.isolation, stop_signal=stop_signal
@@ -60,6 +64,9 @@ class Containers:
                 self._dismantle(record)
             raise
         return self._status(record)
+
+    def _has_others(self, spec: ContainerSpec) -> bool:
+        return any(each.sandbox == spec.sandbox and each.id != spec.id for each in self._records.containers())
 
     def _launch(self, spec: ContainerSpec, image: RootImage, sandbox: SandboxRecord) -> None:
         parts, home = self._parts, self._records.container_directory(spec.id)

@@ -28,12 +28,17 @@ LOG_BYTES_MAX: Final = 64 << 20  # of one container on disk; conmon then starts 
 _SYNC_PIPE_FD: Final = 3
 _SEALED: Final = "_LIBCONTAINER_CLONED_BINARY"  # the variable by which crun knows its own copy
 _PACKAGES: Final = {"crun": "crun", "runc": "runc", "runsc": "runsc"}
-_RUNTIME_FLAGS: Final[dict[str, tuple[str, ...]]] = {
+_FLAGS: Final[dict[str, tuple[str, ...]]] = {
     "crun": (),
     "runc": (),
-    # Cgroups are ours; the sandbox's own network stack is gVisor's, fed from the veth.
-    "runsc": ("--network=sandbox", "--platform=ptrace"),
+    # Its own network stack on our link, with raw sockets for those that have the capability; runs on any machine.
+    "runsc": ("--network=sandbox", "--net-raw", "--platform=ptrace"),
 }
+_NO_CGROUPS: Final = {"crun": "--cgroup-manager=disabled", "runsc": "--ignore-cgroups"}
+# runsc takes a network namespace for the host's if it sees net.core.rmem_default in it. Since Linux 6.11 every one
+# has that, and runsc would refuse to work: here it sees an empty directory. (A mount on `core` alone would hide only
+# that of one namespace.)
+_HIDE_NET: Final = "mount -t tmpfs none /proc/sys/net; "
 
 
 class _Report(msgspec.Struct):
@@ -54,7 +59,7 @@ class Runtime:
         self._sealed = stage / "bin" / name
         self._state = stage / "runtime" / name
         self._exits = exits
-        self._flags = (f"--root={self._state}", *_RUNTIME_FLAGS[name])
+        self._flags = (f"--root={self._state}", *_FLAGS[name])
 
     def prepare(self) -> None:
         """Call inside a new launch namespace, once the stage stands.
@@ -73,7 +78,7 @@ class Runtime:
     @property
     def takes_ready_cgroups(self) -> bool:
         """Whether `create` may be told to enter cgroups that are made already."""
-        return self.name == "crun"
+        return self.name in _NO_CGROUPS
 
     def create(
         self, container: ContainerId, home: Path, log: Path, entrances: Sequence[str] = ()
@@ -119,8 +124,7 @@ class Runtime:
             # A shell on the way moves itself, which a process can do without the machine-wide lock that moving
             # another one takes; then it becomes the runtime, and the container is born where it belongs.
             moves = "".join(f"echo 0 >{shlex.quote(file)}; " for file in entrances)
-            command = shlex.join([str(self._sealed), "--cgroup-manager=disabled", *self._flags])
-            runtime, flags = "/bin/sh", ["-ec", f'{moves} {_SEALED}=1 exec {command} "$@"', "sh"]
+            runtime, *flags = self._through_shell(moves, _NO_CGROUPS[self.name])
         return [
             "--api-version=1",
             f"--cid={container}",
@@ -141,6 +145,21 @@ class Runtime:
             "--log-level=error",
         ]
 
+    def _through_shell(self, first: str, *more_flags: str) -> list[str]:
+        """The runtime as a shell's last act; arguments that follow are the runtime's."""
+        if self.name == "crun":
+            command = f"{_SEALED}=1 exec {shlex.join([str(self._sealed), *more_flags, *self._flags])}"
+            return ["/bin/sh", "-ec", f'{first}{command} "$@"', "sh"]
+        command = f"exec {shlex.join([self._path, *more_flags, *self._flags])}"
+        unshare = processes.find_tool("unshare", "util-linux")
+        return [unshare, "--mount", "/bin/sh", "-ec", f'{first}{_HIDE_NET}{command} "$@"', "sh"]
+
+    def _run(self, *arguments: str) -> tuple[int, str]:
+        if self.name == "runsc":
+            path, *prefix = self._through_shell("")
+            return processes.run_tool(path, [*prefix, *arguments])
+        return processes.run_tool(self._path, [*self._flags, *arguments])
+
     def start(self, container: ContainerId) -> None:
         """Let a created container run."""
         fifo = self._state / container / "exec.fifo"
@@ -151,7 +170,7 @@ class Runtime:
                 fifo.unlink()
                 file.write(b"\0")
             return
-        code, said = processes.run_tool(self._path, [*self._flags, "start", container])
+        code, said = self._run("start", container)
         if code != 0:
             raise _refusal(said)
 
@@ -160,8 +179,8 @@ class Runtime:
         state = self._state / container
         if self.name == "crun":
             _remove_directory(state)
-        elif state.exists() or self.name == "runsc":
-            processes.run_tool(self._path, [*self._flags, "delete", "--force", container])
+        elif self.name == "runsc" or state.exists():
+            self._run("delete", "--force", container)
 
 
 def _read_report(fd: int) -> _Report | None:
