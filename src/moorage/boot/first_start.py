@@ -55,6 +55,7 @@ def _ensure_fleet(tx: StateTx, scope: Scope, now_s: float) -> None:
 def write_credentials(store: Store, home: Path) -> None:
     """Put the keys where `moor`, the AWS SDKs and the agents read them: `credentials` is the root's,
     `nodes/credentials` the agents'. Nobody but the owner can read either."""
+    (home / "nodes").mkdir(mode=0o700, exist_ok=True)
     for kind, path in (("root", home / "credentials"), ("node", home / "nodes" / "credentials")):
         key = next(key for key in store.view().access_keys if key.kind == kind)
         text = f"[default]\naws_access_key_id = {key.id}\naws_secret_access_key = {key.secret}\n"

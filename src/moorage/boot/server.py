@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import uvloop
@@ -41,6 +42,9 @@ from moorage.store.sqlite import SqliteJournal
 from moorage.wire.http import Handler, Request, Response
 
 log = logging.getLogger("moorage.server")
+
+# A push that has said nothing for a day will not go on; clients give up within minutes.
+SWEEP_PERIOD_S: Final = 86_400.0
 
 
 def main() -> None:
@@ -79,8 +83,9 @@ async def serve(home: Path, settings: Settings) -> None:
     world = World(store, events, _installation(settings), clock, dice, routes_of(SERVICES))
     sessions = Sessions(dice, clock.now_s())
     agents = AgentGateway(store, sessions, clock, signed_by(world))
+    registry = Registry(home / "registry", basic(store.view().access_keys.get))
     server = HttpServer(
-        _front(Gateway(world), Registry(home / "registry", basic(store.view().access_keys.get))),
+        _front(Gateway(world), registry),
         {ACS_PREFIX: agents.acs, TCS_PREFIX: agents.tcs},
         wall_clock_s=clock.now_s,
         request_id=lambda: uuid(dice),
@@ -88,7 +93,9 @@ async def serve(home: Path, settings: Settings) -> None:
     port = await server.start(settings.host, settings.port)
     (home / "run" / "server.ready").touch()
     log.info("answering on %s:%d", settings.host, port)
+    sweeping = asyncio.create_task(_sweep(registry, clock))
     await _run_loops(_loops(store, events, sessions), store, clock, stopping)
+    sweeping.cancel()
     await server.close()
     events.close()
     store.close()
@@ -103,6 +110,16 @@ async def _run_loops(loops: list[runner.Loop], store: Store, clock: SystemClock,
         if task.done() and not task.cancelled():
             task.result()
         task.cancel()
+
+
+async def _sweep(registry: Registry, clock: SystemClock) -> None:
+    """Give back what abandoned pushes and removed images hold on the disk, once a day."""
+    while True:
+        try:
+            await registry.sweep(clock.now_s() - SWEEP_PERIOD_S)
+        except OSError as error:
+            log.warning("sweeping the registry: %s", error)
+        await asyncio.sleep(SWEEP_PERIOD_S)
 
 
 def _loops(store: Store, events: EventStore, sessions: Sessions) -> list[runner.Loop]:
@@ -120,7 +137,7 @@ def _front(gateway: Gateway, registry: Registry) -> Handler:
     """Registry paths to the registry, everything else to the API."""
 
     def handle(request: Request) -> Awaitable[Response]:
-        return (registry if request.path.startswith("/v2/") else gateway).handle(request)
+        return (registry if request.path == "/v2" or request.path.startswith("/v2/") else gateway).handle(request)
 
     return handle
 

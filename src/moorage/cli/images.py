@@ -84,9 +84,23 @@ def remove(names: tuple[str, ...]) -> None:
     with _told_plainly():
         client = _registry()
         for name in names:
-            wanted = reference.parse(name)
-            client.delete_manifest(reference.installation_repository(wanted), wanted.target)
+            _remove(client, _repository(reference.parse(name)), reference.parse(name).target)
             console.print(name)
+
+
+def _remove(client: RegistryClient, repository: str, target: str) -> None:
+    """Remove a name; with the last one of an image the image itself, so that its disk space comes back."""
+    digest = client.resolve(repository, target)
+    if target != digest:
+        client.delete_manifest(repository, target)
+    if target == digest or not any(client.resolve(repository, tag) == digest for tag in client.tags(repository)):
+        client.delete_manifest(repository, digest)
+
+
+def _repository(wanted: reference.Reference) -> str:
+    """Where the installation's registry keeps it; its own address in front of a name changes nothing."""
+    settings = Home.chosen().require()
+    return reference.installation_repository(wanted, {settings.endpoint.removeprefix("http://")})
 
 
 def _push(source: ImageSource, name: str, as_json: bool) -> None:
@@ -102,7 +116,7 @@ def _push(source: ImageSource, name: str, as_json: bool) -> None:
                 known[told.digest] = bars.add_task(told.digest[7:19], total=told.total_bytes)
             bars.update(known[told.digest], completed=told.done_bytes)
 
-        digest = transfer.push(source, _registry(), reference.installation_repository(wanted), wanted.target, show)
+        digest = transfer.push(source, _registry(), _repository(wanted), wanted.target, show)
     if as_json:
         show_json({"name": name, "digest": digest})
     else:

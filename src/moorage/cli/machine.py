@@ -1,6 +1,6 @@
 """What the installations of one machine share: who uses which addresses, and how much of it there is to give.
 
-Each running installation keeps one file in /run/moorage/installations, so that the next one chooses other address ranges.
+Each running installation keeps one file in /run/moorage/installations, so that the next one chooses other addresses.
 """
 
 from __future__ import annotations

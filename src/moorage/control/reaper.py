@@ -1,4 +1,5 @@
-"""Forgets what is over: stopped tasks, used client tokens, deleted clusters, deregistered instances, old log events.
+"""Forgets what is over: stopped tasks, used client tokens, deleted clusters and definitions, deregistered instances,
+old log events.
 
 Each kind has its time of grace, counted from its own record where that tells a time. Deleted clusters and
 deregistered instances tell none: theirs counts from when this process first saw them so, which only makes it longer.
@@ -32,10 +33,12 @@ class Plan:
     client_tokens: tuple[str, ...] = ()
     clusters: tuple[str, ...] = ()
     container_instances: tuple[str, ...] = ()
+    task_definitions: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
-        return len(self.tasks) + len(self.client_tokens) + len(self.clusters) + len(self.container_instances)
+        kinds = (self.tasks, self.client_tokens, self.clusters, self.container_instances, self.task_definitions)
+        return sum(map(len, kinds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Reaper:
                     tx.clusters.delete(key)
                 for key in plan.container_instances:
                     tx.container_instances.delete(key)
+                for key in plan.task_definitions:
+                    tx.task_definitions.delete(key)
 
     def compute_plan(self, state: State, now_s: float) -> Plan:
         """The oldest first, no more than one transaction takes."""
@@ -95,7 +100,12 @@ class Reaper:
         instances = _first(
             key for key in sorted(over) if key in state.container_instances and not state.tasks.count("instance", key)
         )
-        return Plan(tasks, tokens, clusters, instances)
+        definitions = _first(
+            definition.arn
+            for definition in state.task_definitions.by("deleting", True)
+            if not state.tasks.count("definition", definition.arn)
+        )
+        return Plan(tasks, tokens, clusters, instances, definitions)
 
     def _note_inactive(self, state: State, now_s: float) -> None:
         inactive: list[str] = [cluster.arn for cluster in state.clusters if cluster.status == "INACTIVE"]

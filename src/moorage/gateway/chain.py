@@ -18,13 +18,13 @@ import msgspec
 from moorage.api.call import Call, Installation, Later, Operation
 from moorage.base.clock import Clock
 from moorage.base.dice import Dice, uuid
-from moorage.base.errors import Refused
+from moorage.base.errors import Refused, Unavailable
 from moorage.base.ids import Region, Scope
 from moorage.base.limits import REQUEST_BODY_MAX_BYTES
 from moorage.gateway.authorise import may_call
 from moorage.gateway.requests import BadMember, Reader, not_supported, request_type
 from moorage.model.principal import AccessKey
-from moorage.store import Stalled, Store
+from moorage.store import Store
 from moorage.store.events import EventStore
 from moorage.wire.dispatch import Dispatcher, Misdirected, Target, unknown_operation
 from moorage.wire.http import BodyTooLarge, Request, Response
@@ -191,10 +191,7 @@ def call(world: World, exchange: Exchange) -> None:
         principal_arn=key.principal_arn,
         user_id=key.user_id,
     )
-    try:
-        exchange.output = route.run(handed, request)
-    except Stalled as error:
-        raise ServiceUnavailable(f"Nothing was changed: {error}") from error
+    exchange.output = route.run(handed, request)
 
 
 CHAIN: Final[tuple[Step, ...]] = (authenticate, find_route, authorise, parse, call)
@@ -229,6 +226,8 @@ class Gateway:
             assert not isinstance(output, Later)
         except Refused as error:
             return target.protocol.refuse(error, request_id, target.operation)
+        except Unavailable as error:
+            return target.protocol.refuse(ServiceUnavailable(str(error)), request_id, target.operation)
         return target.protocol.answer(target.operation, output, request_id)
 
     async def _durable(self) -> None:

@@ -66,7 +66,7 @@ class Store:
         """A transaction. Raises `Stalled` at the door while the journal cannot write."""
         assert not self._in_update, "a transaction inside a transaction"
         if self.stall_reason is not None:
-            raise Stalled(self.stall_reason)
+            raise Stalled(f"nothing was changed: {self.stall_reason}")
         tx = StateTx(self.state)
         self._in_update = True
         try:

@@ -149,9 +149,14 @@ def _range_check(shape: Shape) -> Check:
     return check
 
 
+# Shapes whose pattern AWS itself does not hold clients to. Logs takes a group's ARN with and without its `:*`, which
+# the pattern has no place for; Terraform sends both.
+_LOOSER_THAN_MODELLED: Final = frozenset({"AmazonResourceName"})
+
+
 def _text_check(shape: Shape) -> Check:
     length = _length_check(shape)
-    pattern = compiled_pattern(shape.pattern) if shape.pattern else None
+    pattern = compiled_pattern(shape.pattern) if shape.pattern and shape.name not in _LOOSER_THAN_MODELLED else None
     if pattern is None and not shape.enum:
         return length
     allowed = frozenset(shape.enum)

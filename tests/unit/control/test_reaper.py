@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec.structs import replace
-from tests.unit.records import CLUSTER, INSTANCE, a_cluster, a_task, an_instance
+from tests.unit.records import CLUSTER, INSTANCE, a_cluster, a_definition, a_task, an_instance
 from tests.unit.support import ACCOUNT, NOW_S, REGION
 
 from moorage.base.limits import CLIENT_TOKEN_KEPT_S, STOPPED_TASK_KEPT_S
@@ -113,3 +113,16 @@ def test_log_events_older_than_their_groups_retention_are_forgotten() -> None:
     events = Expired()
     LogRetention(store, events).activate(NOW_S)
     assert events.asked == [((4,), int(NOW_S * 1000) - 7 * 86_400_000)]
+
+
+def test_a_definition_that_is_being_deleted_goes_once_no_task_runs_from_it() -> None:
+    store = Store(MemoryJournal())
+    with store.update() as tx:
+        tx.task_definitions.put(replace(a_definition(), status="DELETE_IN_PROGRESS"))
+        tx.tasks.put(a_task(1))
+    Reaper(store).activate(NOW_S)
+    assert len(store.view().task_definitions) == 1
+    with store.update() as tx:
+        tx.tasks.put(stopped(1))
+    Reaper(store).activate(NOW_S)
+    assert len(store.view().task_definitions) == 0
