@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from moorage.base.ids import ContainerInstanceArn
 from moorage.model.node import Node
+from moorage.rules.query import Asked, GroupsOn, Predicate
 
 # `ecs.cpu-architecture` of an instance, by a task definition's cpuArchitecture.
 ARCHITECTURES: Final = {"X86_64": "x86_64", "ARM64": "arm64"}
@@ -157,6 +158,21 @@ class Distinct:
 
     def sentence(self, count: int) -> str:
         return _verb(count, "has", "have", "a task of the group already")
+
+
+@dataclass(frozen=True)
+class MemberOf:
+    """memberOf: the node is one of which the expression is true."""
+
+    predicate: Predicate
+    groups_on: GroupsOn
+    reason: str = "MemberOf placement constraint unsatisfied."
+
+    def keep(self, nodes: Sequence[Node]) -> list[Node]:
+        return [node for node in nodes if self.predicate(Asked(node, self.groups_on))]
+
+    def sentence(self, count: int) -> str:
+        return _verb(count, "is", "are", "outside the memberOf constraint")
 
 
 def architecture(name: str | None) -> list[Filter]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ from moorage.model.tags import Tag, Tags
 from moorage.model.task import TaskOverride
 from moorage.model.task_definition import PlacementConstraint, TaskDefinition
 from moorage.rules.placement_order import STRATEGIES_MAX, Strategy, strategy
+from moorage.rules.query import Predicate, compiled
 
 COUNT_MAX: Final = 10  # tasks in one call; AWS's own number
 INSTANCES_MAX: Final = 10
@@ -113,19 +115,28 @@ def placement_strategies(items: Sequence[PlacementStrategy]) -> tuple[Strategy, 
     return tuple(strategy(item.type, item.field) for item in items)
 
 
-def wants_distinct(definition: TaskDefinition, asked: Sequence[PlacementConstraint]) -> bool:
-    """Whether each task must be on an instance of its own; refuses the constraints that are not built yet."""
+@dataclass(frozen=True)
+class Constraints:
+    """What placement constraints come to."""
+
+    distinct: bool  # each task on an instance of its own
+    members_of: tuple[Predicate, ...]
+
+
+def placement_constraints(definition: TaskDefinition, asked: Sequence[PlacementConstraint]) -> Constraints:
+    """The constraints of a definition and of a request together; refused where one cannot be."""
     constraints = (*definition.placement_constraints, *asked)
     if len(constraints) > CONSTRAINTS_MAX:
         raise InvalidParameter(f"At most {CONSTRAINTS_MAX} placement constraints can be specified.")
     for one in constraints:
-        if one.type == "memberOf":
-            raise UnsupportedFeature("Placement constraints of type memberOf are not supported by Moorage yet.")
-        if one.type != "distinctInstance":
+        if one.type not in ("distinctInstance", "memberOf"):
             raise InvalidParameter(f"The placement constraint type '{one.type}' is not valid.")
-        if one.expression:
+        if one.type == "distinctInstance" and one.expression:
             raise InvalidParameter("A placement constraint of type distinctInstance does not accept an expression.")
-    return bool(constraints)
+    return Constraints(
+        distinct=any(one.type == "distinctInstance" for one in constraints),
+        members_of=tuple(compiled(one.expression or "") for one in constraints if one.type == "memberOf"),
+    )
 
 
 def task_tags(request: LaunchRequest, cluster: Cluster, definition: TaskDefinition) -> Tags:

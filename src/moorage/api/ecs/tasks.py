@@ -23,17 +23,19 @@ from moorage.api.ecs.task_requests import (
     check_common,
     check_run,
     fingerprint,
+    placement_constraints,
     placement_strategies,
-    wants_distinct,
 )
 from moorage.api.ecs.task_shapes import Failure, TaskAnswer, TasksAnswer, task_shape, task_shapes
 from moorage.base.ids import ClusterArn, ContainerInstanceArn, Scope
 from moorage.base.limits import CLIENT_TOKEN_KEPT_S
 from moorage.model.cluster import FARGATE_CLUSTER, Cluster
+from moorage.model.node import Node
 from moorage.model.task import ClientToken, Task
 from moorage.rules.lifecycle import request_stop
 from moorage.rules.placement import Choice, Placement, Refusal, Want, check, place, place_on_fleet
-from moorage.rules.placement_filters import Zones
+from moorage.rules.placement_filters import MemberOf, Zones
+from moorage.rules.query import GroupsOn
 from moorage.store import StateTx
 from moorage.store.state import joined
 
@@ -61,7 +63,7 @@ def run_task(call: Call, request: RunTaskRequest) -> TasksAnswer:
 
 def _ec2(tx: StateTx, call: Call, launch: Launch, request: RunTaskRequest) -> Placement:
     pool = tx.usage.pool(launch.cluster.arn)
-    distinct = wants_distinct(launch.definition, request.placement_constraints)
+    constraints = placement_constraints(launch.definition, request.placement_constraints)
     strategies = placement_strategies(request.placement_strategy)
     if not pool.nodes:
         raise InvalidParameter("No Container Instances were found in your cluster.")
@@ -69,8 +71,19 @@ def _ec2(tx: StateTx, call: Call, launch: Launch, request: RunTaskRequest) -> Pl
     if launch.network and not subnets:
         return Placement((), _no_address(launch))
     zones = (Zones(frozenset(subnet.availability_zone for subnet in subnets)),) if launch.network else ()
-    want = Want(launch.resources, (*launch.filters, *zones), distinct, strategies)
+    members = (MemberOf(predicate, _groups_on(tx, launch)) for predicate in constraints.members_of)
+    want = Want(launch.resources, (*launch.filters, *zones, *members), constraints.distinct, strategies)
     return place(want, request.count, pool, tx.usage.group(launch.cluster.arn, launch.group), call.dice)
+
+
+def _groups_on(tx: StateTx, launch: Launch) -> GroupsOn:
+    """The groups on a node, with the launch's own once a task of it was placed there, though none is written yet."""
+
+    def groups_on(node: Node) -> set[str]:
+        groups = {task.group for task in tx.tasks.by("instance", node.arn)}
+        return groups | {launch.group} if node.tasks > tx.usage.tasks_on(node.arn) else groups
+
+    return groups_on
 
 
 def _fargate(tx: StateTx, call: Call, launch: Launch, request: RunTaskRequest) -> Placement:

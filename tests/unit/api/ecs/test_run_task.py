@@ -82,6 +82,17 @@ def test_distinct_instances() -> None:
     assert answer["failures"][0]["reason"] == "DistinctInstance placement constraint unsatisfied."
 
 
+def test_member_of_keeps_tasks_of_a_group_apart_even_within_a_call() -> None:
+    call = installation(instances=3)
+    define(call)
+    apart = [{"type": "memberOf", "expression": "not task:group == lonely and attribute:ecs.os-type == linux"}]
+    answer = ask(call, "RunTask", taskDefinition="web", count=4, group="lonely", placementConstraints=apart)
+    assert len({task["containerInstanceArn"] for task in answer["tasks"]}) == len(answer["tasks"]) == 3
+    (failure,) = answer["failures"]
+    assert failure["reason"] == "MemberOf placement constraint unsatisfied."
+    assert failure["detail"] == "3 nodes: 3 are outside the memberOf constraint"
+
+
 def test_strategies_are_followed() -> None:
     call = installation(instances=2)
     small = add(call, "default", 7, memory=1000)
@@ -130,7 +141,8 @@ def test_tags_are_propagated_and_ecs_adds_its_own() -> None:
         ({"clientToken": "a b"}, "clientToken must be 1 to 64"),
         ({"referenceId": "x" * 1025}, "referenceId must be at most 1024"),
         ({"enableExecuteCommand": True}, "enableExecuteCommand is not supported by Moorage yet."),
-        ({"placementConstraints": [{"type": "memberOf", "expression": "x == y"}]}, "memberOf"),
+        ({"placementConstraints": [{"type": "memberOf", "expression": "x == y"}]}, "'x' is no subject"),
+        ({"placementConstraints": [{"type": "memberOf"}]}, "An expression must have 1 to 2000 characters."),
         ({"placementConstraints": [{"type": "near"}]}, "The placement constraint type 'near' is not valid."),
         ({"placementConstraints": [{"type": "distinctInstance", "expression": "x"}]}, "does not accept"),
         ({"placementStrategy": [{"type": "random"}] * 6}, "At most 5 placement strategies"),
