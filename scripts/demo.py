@@ -38,7 +38,8 @@ echo "kernel    $(uname -sr)"
 echo "host name $(hostname)"
 echo "address   $(ip -4 -o addr show scope global | awk '{print $4}')"
 echo "user      $(id -u), which is $(awk '{print $2}' /proc/self/uid_map) on the host"
-echo "memory    at most $(cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null | head -1)"
+limits="/sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max"
+echo "memory    at most $(cat $limits 2>/dev/null | head -1) bytes"
 """.strip()
 PAGE: Final = "<h1>A task on Moorage</h1>"
 
