@@ -34,29 +34,43 @@ RETRY_MAX_S: Final = 10.0
 PREPARE_TRIES: Final = 8
 
 
-class LogSource(Protocol):
-    """The containers' output on this node. A position is opaque; "" is the beginning."""
+class LogTail(Protocol):
+    """One container's output on this node, from some position on. One thread at a time."""
 
-    def size(self, container: ContainerId) -> int:
-        """Changes whenever something was written; -1 where there is no file."""
+    def size(self) -> int:
+        """Changes whenever something was written; cheap."""
         ...
 
-    def read(self, container: ContainerId, position: str, *, final: bool) -> tuple[list[tuple[int, str]], str]:
-        """Some (time in ms, text) lines after `position`, and the position after them; none at the end.
+    def read(self) -> list[tuple[int, str]]:
+        """The next (time in ms, text) lines, a bounded number of them; none at the end. Blocks."""
+        ...
 
-        `final`: nothing more will be written, so that a line without its end is a line. Blocks.
-        """
+    def finish(self) -> list[tuple[int, str]]:
+        """When nothing more will be written: a last line without its end. Blocks."""
+        ...
+
+    @property
+    def position(self) -> str:
+        """Where another tail would go on."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class LogSource(Protocol):
+    def open(self, container: ContainerId, position: str) -> LogTail:
+        """From a position on; "" is the beginning."""
         ...
 
 
 class _Follower:
     """One container's log on its way."""
 
-    def __init__(self, container: ContainerId, task: SandboxId, plan: LogPlan, position: str) -> None:
+    def __init__(self, container: ContainerId, task: SandboxId, plan: LogPlan, tail: LogTail) -> None:
         self.container = container
         self.task = task
         self.plan = plan
-        self.position = position
+        self.tail = tail
         self.seen_size = -1
         self.pumping = False
         self.final = False
@@ -138,7 +152,8 @@ class LogShipper:
 
     def follow(self, container: ContainerId, task: SandboxId, plan: LogPlan) -> None:
         """Begin where an earlier agent got to."""
-        self._followers[container] = _Follower(container, task, plan, self._load(container))
+        tail = self._source.open(container, self._load(container))
+        self._followers[container] = _Follower(container, task, plan, tail)
         if not self._looking:
             self._looking = True
             self._look()
@@ -154,6 +169,7 @@ class LogShipper:
         for follower in followers:
             await follower.drained.wait()
             del self._followers[follower.container]
+            follower.tail.close()
         done()
 
     def forget(self, task: SandboxId) -> None:
@@ -164,7 +180,7 @@ class LogShipper:
     def _look(self) -> None:
         """See whose file has grown; sleep for good where nothing is followed."""
         for follower in self._followers.values():
-            if not follower.pumping and self._source.size(follower.container) != follower.seen_size:
+            if not follower.pumping and follower.tail.size() != follower.seen_size:
                 self._begin_pump(follower)
         self._looking = bool(self._followers)
         if self._looking:
@@ -177,21 +193,18 @@ class LogShipper:
 
     async def _pump(self, follower: _Follower) -> None:
         """Send until the end of the file as it is now."""
+        tail = follower.tail
         while True:
             final = follower.final
-            follower.seen_size = self._source.size(follower.container)
-            lines, position = await asyncio.to_thread(
-                self._source.read, follower.container, follower.position, final=final
-            )
-            if position != follower.position:
-                await self._send(follower, lines)
-                follower.position = position
-                self._save(follower)
-            elif final:
+            follower.seen_size = tail.size()
+            lines = await asyncio.to_thread(tail.read)
+            if not lines and final:
+                await self._send(follower, await asyncio.to_thread(tail.finish))
                 follower.drained.set()
+                return
+            if not lines and not follower.final:
                 break
-            elif not follower.final:  # nothing more now, and nobody waits for the rest
-                break
+            await self._send(follower, lines)
         follower.pumping = False
 
     async def _send(self, follower: _Follower, lines: list[tuple[int, str]]) -> None:
@@ -200,6 +213,8 @@ class LogShipper:
             while not await self._put(follower, batch):
                 await asyncio.sleep(_pause_s(attempt))
                 attempt += 1
+        if lines:
+            self._save(follower)
 
     async def _put(self, follower: _Follower, batch: list[LogEvent]) -> bool:
         """Whether the batch needs no further try: taken, or refused for good."""
@@ -239,7 +254,7 @@ class LogShipper:
         """A disk that is full costs a repetition after the agent's death, no more."""
         fresh = self._directory / f"{follower.container}.new"
         try:
-            fresh.write_text(follower.position)
+            fresh.write_text(follower.tail.position)
             fresh.replace(self._directory / follower.container)
         except OSError as error:
             log.error("the log position of %s cannot be saved: %s", follower.container, error)
