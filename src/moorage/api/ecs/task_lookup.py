@@ -100,7 +100,7 @@ def _check(request: ListTasksRequest) -> None:
 
 def _filter(scope: Scope, cluster: Cluster, request: ListTasksRequest) -> Callable[[Task], bool]:
     # No task ever wants to be PENDING, so asking for that finds none, as in ECS.
-    facts = {"desired_status": request.desired_status or "RUNNING"}
+    facts: dict[str, str] = {"cluster": cluster.arn, "desired_status": request.desired_status or "RUNNING"}
     if request.family is not None:
         facts["family"] = request.family
     if request.started_by is not None:
@@ -109,5 +109,5 @@ def _filter(scope: Scope, cluster: Cluster, request: ListTasksRequest) -> Callab
         facts["launch_type"] = request.launch_type
     if request.container_instance is not None:
         facts["instance"] = member_arn(scope, "container-instance", cluster, request.container_instance)
-    facts_of, wanted = attrgetter(*facts), tuple(facts.values())
-    return (lambda task: (facts_of(task),) == wanted) if len(facts) == 1 else (lambda task: facts_of(task) == wanted)
+    facts_of, wanted = attrgetter(*facts), tuple(facts.values())  # two facts at least, so this gives tuples
+    return lambda task: facts_of(task) == wanted

@@ -68,7 +68,7 @@ def _check(configuration: AwsvpcConfiguration, fargate: bool) -> None:
 
 
 def _subnets(tx: StateTx, scope: Scope, ids: Sequence[str]) -> tuple[Subnet, ...]:
-    subnets = []
+    subnets: list[Subnet] = []
     for subnet_id in dict.fromkeys(ids):
         subnet = tx.subnets.get(subnet_id)
         if subnet is None or (subnet.account, subnet.region) != scope:
@@ -82,7 +82,7 @@ def _subnets(tx: StateTx, scope: Scope, ids: Sequence[str]) -> tuple[Subnet, ...
 def _groups(tx: StateTx, scope: Scope, ids: Sequence[str], subnet: Subnet) -> tuple[SecurityGroupId, ...]:
     if not ids:
         return tuple(group.id for group in tx.security_groups.by("vpc", subnet.vpc) if group.name == "default")
-    groups = []
+    groups: list[SecurityGroupId] = []
     for group_id in dict.fromkeys(ids):
         group = tx.security_groups.get(group_id)
         if group is None or (group.account, group.region) != scope:
