@@ -5,7 +5,6 @@ Where a task definition says nothing, a container gets what Docker gives it: tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -14,7 +13,7 @@ from moorage.agent.drivers import oci, seccomp
 from moorage.agent.drivers.accounts import Account
 from moorage.agent.drivers.cgroups import CPU_PERIOD_US
 from moorage.agent.drivers.namespaces import ID_RANGE
-from moorage.agent.spec import ContainerSpec, DriverError, Mount, NetworkMode, RootImage
+from moorage.agent.spec import ContainerSpec, DriverError, Mount, RootImage
 
 OCI_VERSION: Final = "1.0.2"  # the newest that every supported runtime accepts
 DEFAULT_PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -22,21 +21,6 @@ OPEN_FILES: Final = 65_535  # Fargate's own default; a bound, so that no contain
 SHM_BYTES: Final = 64 << 20  # /dev/shm as Docker makes it
 INIT_PATH: Final = "/dev/init"
 
-
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
-_CAPABILITIES: Final = _words(
-    "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP "
-    "SETUID SYS_CHROOT"
-)
-_ALL_CAPABILITIES: Final = _words(
-    "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "
-    "FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN "
-    "NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYS_ADMIN SYS_BOOT SYS_CHROOT "
-    "SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG SYSLOG WAKE_ALARM"
-)
 
 _MASKED: Final = (
     "/proc/acpi",
@@ -74,7 +58,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     root: str
     account: Account
     cgroup: str
-    network_mode: NetworkMode
+    capabilities: tuple[str, ...]
     network: str = ""  # path of the network namespace; "" shares the host's
     user_namespace: str = ""
     first_id: int = 0
@@ -105,34 +89,14 @@ def environment(spec: ContainerSpec, image: RootImage, place: Place) -> tuple[st
     return tuple(f"{name}={value}" for name, value in values.items())
 
 
-def capabilities(spec: ContainerSpec) -> oci.Capabilities:
-    if spec.privileged:
-        wanted = set(_ALL_CAPABILITIES)
-    else:
-        dropped = _names(spec.capabilities_drop)
-        wanted = set() if "ALL" in dropped else set(_CAPABILITIES) - dropped
-        added = _names(spec.capabilities_add)
-        wanted |= (set(_ALL_CAPABILITIES) - dropped) if "ALL" in added else added
-    unknown = wanted - set(_ALL_CAPABILITIES)
-    if unknown:
-        raise DriverError("CannotCreateContainerError", f"unknown capability {', '.join(sorted(unknown))}")
-    names = tuple(f"CAP_{name}" for name in sorted(wanted))
-    return oci.Capabilities(bounding=names, effective=names, permitted=names)
-
-
-def _names(given: Sequence[str]) -> set[str]:
-    return {name.upper().removeprefix("CAP_") for name in given}
-
-
 def write(spec: ContainerSpec, image: RootImage, place: Place) -> bytes:
     """The bundle's config.json."""
-    granted = capabilities(spec)
-    annotations = dict(place.annotations)
+    granted, annotations = place.capabilities, dict(place.annotations)
     process = oci.Process(
         args=arguments(spec, image),
         cwd=spec.working_directory or image.working_directory or "/",
         user=oci.User(uid=place.account.uid, gid=place.account.gid, additional_gids=place.account.groups),
-        capabilities=granted,
+        capabilities=oci.Capabilities(bounding=granted, effective=granted, permitted=granted),
         env=environment(spec, image, place),
         rlimits=_rlimits(spec, place.open_files_max),
     )
@@ -145,9 +109,7 @@ def write(spec: ContainerSpec, image: RootImage, place: Place) -> bytes:
         gid_mappings=mapping,
         masked_paths=() if spec.privileged else _MASKED,
         readonly_paths=() if spec.privileged else _READONLY,
-        seccomp=None
-        if spec.privileged or annotations.keys() & seccomp.ANNOTATIONS
-        else seccomp.profile(granted.bounding),
+        seccomp=None if spec.privileged or annotations.keys() & seccomp.ANNOTATIONS else seccomp.profile(granted),
     )
     bundle = oci.Bundle(
         oci_version=OCI_VERSION,

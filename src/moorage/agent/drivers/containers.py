@@ -12,7 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from moorage.agent.drivers import accounts, bundle, etcfiles, processes, rootfs, seccomp, signals, syscalls
+from moorage.agent.drivers import (
+    accounts,
+    bundle,
+    capabilities,
+    etcfiles,
+    processes,
+    rootfs,
+    seccomp,
+    signals,
+    syscalls,
+)
 from moorage.agent.drivers.parts import Parts
 from moorage.agent.drivers.records import ContainerRecord, Launched, SandboxRecord
 from moorage.agent.drivers.runtime import Runtime
@@ -36,6 +46,7 @@ class Containers:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._records = parts.records
+        self._available = capabilities.of_host()
 
     def start(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus:
         """Start the container, or find that it was started; what is left of a half-made one is removed first."""
@@ -110,15 +121,15 @@ class Containers:
             os.close(top)
         keep = self._parts.keep
         hostname = spec.hostname or sandbox.hostname
+        granted = capabilities.granted(spec, self._available)
         annotations: tuple[tuple[str, str], ...] = ()
         if runtime.name == "crun" and not spec.privileged:
-            granted = bundle.capabilities(spec).bounding
             annotations = ((seccomp.BPF_ANNOTATION, seccomp.compiled(granted)),)
         return bundle.Place(
             root=str(root),
             account=account,
             cgroup=self._parts.cgroups.runtime_path(spec.sandbox, spec.id),
-            network_mode=sandbox.network_mode,
+            capabilities=granted,
             network="" if sandbox.network_mode == "host" else keep.path(sandbox.id, "net"),
             user_namespace=keep.path(sandbox.id, "user") if sandbox.first_id else "",
             first_id=sandbox.first_id,

@@ -199,9 +199,7 @@ class Node:
 
     @staticmethod
     def sweep(config: NodeConfig) -> None:
-        """Remove everything of a node that no agent has open, however it was left."""
-        if not config.path.exists():
-            return
+        """Remove everything of a node that no agent has open, however it was left, even without its directory."""
         with _failures("CannotStopContainerError", "removing the node"):
             lock = _lock(config)
             try:
