@@ -144,23 +144,23 @@ class _NetworkBinding(_Camel, frozen=True, kw_only=True):
 
 class _ContainerChange(_Camel, frozen=True, kw_only=True):
     container_name: str
-    runtime_id: str | None
+    runtime_id: str | None = None
     status: str
-    exit_code: int | None
-    reason: str | None
-    image_digest: str | None
-    network_bindings: tuple[_NetworkBinding, ...]
+    exit_code: int | None = None
+    reason: str | None = None
+    image_digest: str | None = None
+    network_bindings: tuple[_NetworkBinding, ...] = ()
 
 
 class _SubmitTaskStateChange(_Camel, frozen=True, kw_only=True):
     cluster: str
     task: str
     status: str
-    reason: str | None
+    reason: str | None = None
     containers: tuple[_ContainerChange, ...]
-    pull_started_at: float | None
-    pull_stopped_at: float | None
-    execution_stopped_at: float | None
+    pull_started_at: float | None = None
+    pull_stopped_at: float | None = None
+    execution_stopped_at: float | None = None
 
 
 class _Nothing(msgspec.Struct, frozen=True):

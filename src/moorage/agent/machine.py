@@ -326,8 +326,10 @@ class Machine:
                 self._course.ledger.wait(task.plan.id, task.plan.need)
             elif task.phase != "stopped":
                 self._course.ledger.hold(task.plan.id, task.plan.need)
-        for task in found.tasks:
-            self._go_on(task)
+        left = [(task, task.phase) for task in found.tasks]
+        for task, phase in left:
+            if task.phase == phase:  # else the end of one before it has let this one in, and it is on its way
+                self._go_on(task)
         self._course.admit()
 
     def _go_on(self, task: TaskLife) -> None:
