@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -47,6 +48,7 @@ __all__ = ["Node", "NodeConfig"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LOCK_TIMEOUT_S: Final = 2.0  # a program that a killed agent was just starting holds its lock until it is executed
 _OWN: Final = ("sandboxes", "containers", "exits", "pins", "base", "keep.json.new", "launch.json.new")
 
 
@@ -241,13 +243,18 @@ def _lock(config: NodeConfig) -> int:
     """One agent per node, and no sweep under a running agent's feet."""
     config.path.mkdir(parents=True, exist_ok=True)
     fd = os.open(config.path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(fd, 20).decode() or "unknown"
-        os.close(fd)
-        reason = f"the node {config.owner} is in use by process {owner}; stop that agent first"
-        raise DriverError("ResourceInitializationError", reason) from None
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                owner = os.read(fd, 20).decode() or "unknown"
+                os.close(fd)
+                reason = f"the node {config.owner} is in use by process {owner}; stop that agent first"
+                raise DriverError("ResourceInitializationError", reason) from None
+            time.sleep(0.01)
     os.truncate(fd, 0)
     os.write(fd, str(os.getpid()).encode())
     return fd
