@@ -1,4 +1,4 @@
-"""The runtime alone: `crun run` in a network namespace and a cgroup that stand ready. The floor beneath every platform.
+"""The runtime alone: `crun run` in a network namespace and a cgroup that stand ready: the floor under every platform.
 
 crun refuses to work beside the v2 tree of a hybrid host, so it is started by a shell in a mount namespace without it.
 """

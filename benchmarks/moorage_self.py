@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-import boto3
+import boto3  # type: ignore[import-untyped]  # it ships no types
 from botocore.config import Config
 
 from benchmarks import image
