@@ -134,13 +134,6 @@ class Network:
             for address in [address for address, owner in self._addresses.items() if owner == sandbox]:
                 del self._addresses[address]
 
-    def delete_link(self, sandbox: SandboxId) -> None:
-        with NetlinkSocket() as host:
-            _delete(host, netlink.delete_link(self._config.link_name(sandbox)))
-
-    def close(self) -> None:
-        delete_all_links(self._config)
-
 
 def delete_all_links(config: NodeConfig) -> None:
     with NetlinkSocket() as host:
