@@ -118,7 +118,7 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
 
     code: int | None
     oom_killed: bool
-    at_s: float  # epoch seconds
+    at_s: float  # epoch seconds; 0.0 where nobody saw it end
 
 
 class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -99,7 +99,14 @@ def _mapped(path: str, user_namespace: int, cleanup: contextlib.ExitStack, place
     """
     clone = syscalls.clone_mount(path)
     try:
-        syscalls.map_mount_ids(clone, user_namespace)
+        try:
+            syscalls.map_mount_ids(clone, user_namespace)
+        except OSError as error:
+            reason = (
+                "isolation 'userns' needs Linux 5.19 or newer and image layers on a filesystem that can map ids "
+                f"(ext4, xfs, btrfs): {error.strerror}"
+            )
+            raise DriverError("CannotCreateContainerError", reason) from error
         place.mkdir()
         cleanup.callback(place.rmdir)
         syscalls.attach_mount(clone, str(place))
