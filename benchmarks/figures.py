@@ -17,6 +17,7 @@ class Series:
     values: list[float] = field(default_factory=list)
     failures: int = 0
     note: str = ""
+    part: bool = False  # of another series: shown, not compared
 
     @property
     def median(self) -> float | None:
@@ -40,7 +41,7 @@ class Figure:
     def ratio(self, other: Series) -> float | None:
         """How many times better the first series is than `other`; below 1 where it is worse."""
         ours, theirs = self.series[0].median, other.median
-        if not ours or not theirs:
+        if other is self.series[0] or other.part or not ours or not theirs:
             return None
         return theirs / ours if self.better == "lower" else ours / theirs
 

@@ -17,7 +17,7 @@ def show(console: Console, figure: Figure) -> None:
     for name in ("times better", "what", "median", "lowest-highest", "runs", "failed", "note"):
         table.add_column(name, justify="left" if name in ("what", "note") else "right", overflow="fold")
     for series in figure.series:
-        ratio = None if series is figure.series[0] else figure.ratio(series)
+        ratio = figure.ratio(series)
         spread = series.spread
         table.add_row(
             "" if ratio is None else f"{ratio:.1f}x",

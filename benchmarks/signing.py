@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import select
 import socket
 import time
 from dataclasses import dataclass, field
@@ -80,12 +81,22 @@ class Caller:
         self._signer = signer
         host, _, port = signer.host.partition(":")
         self._connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        self._connect()
+
+    def _connect(self) -> None:
         self._connection.connect()
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _renew(self) -> None:
+        """A server closes what has been idle for long: then there is something to read, namely the end."""
+        if select.select([self._connection.sock], [], [], 0)[0]:
+            self._connection.close()
+            self._connect()
 
     def call(self, operation: str, members: dict[str, Any]) -> dict[str, Any]:
         body = json.dumps(members).encode()
         headers = self._signer.headers(operation, body)
+        self._renew()
         self._connection.request("POST", "/", body, headers)
         answer = self._connection.getresponse()
         content = answer.read()

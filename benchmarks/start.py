@@ -21,7 +21,6 @@ from benchmarks.signing import Refused
 
 IDLE_BEFORE_S: Final = 3.0  # until what a start leaves to do is done
 POLL_S: Final = 0.002
-_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
 def measure(options: Options) -> list[Figure]:
@@ -118,7 +117,8 @@ def _footprint(folder: Path, watched_s: float, runs: int) -> list[Figure]:
                     (memory, _memory_mib(pids, "Pss")),
                     (resident, _memory_mib(pids, "Rss")),
                 ):
-                    found.setdefault(name, Series(name)).values.append(value)
+                    part = name in programs
+                    found.setdefault(name, Series(name, part=part)).values.append(value)
     return [
         Figure("idle memory, shared pages divided (PSS)", "MiB", "lower", list(memory.values())),
         Figure("idle memory, shared pages counted for each (RSS)", "MiB", "lower", list(resident.values())),
@@ -127,12 +127,12 @@ def _footprint(folder: Path, watched_s: float, runs: int) -> list[Figure]:
 
 
 def _cpu_s(pids: Iterable[int]) -> float:
-    """User and system time of the processes."""
-    ticks = 0
+    """Time on a core of the processes' threads; an idle process uses less than the clock ticks that `stat` counts."""
+    nanoseconds = 0
     for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / _TICKS_PER_S
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            nanoseconds += int((thread / "schedstat").read_text().split()[0])
+    return nanoseconds / 1e9
 
 
 def _memory_mib(pids: Iterable[int], kind: str) -> float:
