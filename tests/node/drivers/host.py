@@ -153,7 +153,11 @@ def make_image(directory: Path) -> RootImage:
 def traces(config: NodeConfig) -> dict[str, list[str]]:
     """Everything on the host that bears the node's name."""
     links = [name for name in os.listdir("/sys/class/net") if name.startswith(config.link_prefix)]
-    mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if config.directory in line]
+    mounts = [
+        line
+        for line in Path("/proc/mounts").read_text().splitlines()
+        if config.directory in line or line.startswith("moorage ")
+    ]
     root = Path("/sys/fs/cgroup")
     name = f"moorage-{config.installation}"
     cgroups = [str(path) for path in (root / name, *root.glob(f"*/{name}")) if path.exists()]

@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 from moorage.agent.drivers.node import Node, NodeConfig
+from moorage.agent.drivers.processes import ProcessRef, wait_gone
 from moorage.agent.drivers.records import Launched
 from moorage.agent.spec import DriverError, PortBinding, RootImage
 
-from .host import Host, sandbox_id, traces, wait_for
+from .host import DEADLINE_S, Host, sandbox_id, traces, wait_for
 
 
 def test_a_running_container_is_adopted(host: Host, number: int) -> None:
@@ -73,8 +74,9 @@ def test_sandboxes_survive_the_end_of_their_holder(host: Host, number: int) -> N
     host.start(number, "sleep 60")
     host.node.detach()
     for note in ("keep.json", "launch.json"):
-        holder = msgspec.json.decode((host.config.path / note).read_bytes())
-        os.kill(holder["pid"], signal.SIGKILL)
+        holder = msgspec.json.decode((host.config.path / note).read_bytes(), type=ProcessRef)
+        os.kill(holder.pid, signal.SIGKILL)
+        assert wait_gone(holder, DEADLINE_S)
     host.node = Node.open(host.config)
     assert "eth0" in host.output(host.start(number, "ip addr", 1))
 
@@ -89,6 +91,7 @@ def test_one_agent_at_a_time(host: Host) -> None:
 _LAUNCHER = """
 import sys
 from moorage.agent.drivers.node import Node, NodeConfig
+from moorage.agent.drivers.processes import ProcessRef, wait_gone
 from moorage.agent.drivers.records import Launched
 from moorage.agent.spec import *
 import msgspec

@@ -209,7 +209,7 @@ def _read_reference(file: Path) -> ProcessRef | None:
 
 
 _NO_COMMAND: Final = re.compile(
-    r"executable file .* not found|no such file or directory|permission denied|exec format", re.I
+    r"executable file .*not found|no such file or directory|permission denied|exec format", re.I
 )
 
 
