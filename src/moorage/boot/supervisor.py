@@ -21,13 +21,21 @@ import msgspec
 
 from moorage.model.installation import Settings
 
-# A program that dies at once is not started again at once; the wait doubles up to the largest and begins anew once
-# it has lived for as long as that.
-RESTART_WAIT_MIN_S: Final = 0.2
+# A program that dies at once is not started again at once: the wait doubles up to the largest, and begins anew once
+# the program has lived for several times the last wait, so that starting never becomes most of what happens.
+RESTART_WAIT_MIN_S: Final = 0.1
 RESTART_WAIT_MAX_S: Final = 15.0
+LIVED_FOR_WAITS: Final = 5
 # Inside this the server finishes its answers and agents write their records; longer means it hangs.
 STOP_PATIENCE_S: Final = 8.0
 READY_POLL_S: Final = 0.02
+
+
+def restart_wait_s(last_wait_s: float, lived_s: float) -> float:
+    """How long to wait before a program is started again that lived for `lived_s` after the last wait."""
+    if lived_s > LIVED_FOR_WAITS * last_wait_s:
+        return RESTART_WAIT_MIN_S
+    return min(last_wait_s * 2, RESTART_WAIT_MAX_S)
 
 
 class Supervisor:
@@ -66,7 +74,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             lived_s = loop.time() - began_s
-            wait_s = RESTART_WAIT_MIN_S if lived_s > RESTART_WAIT_MAX_S else min(wait_s * 2, RESTART_WAIT_MAX_S)
+            wait_s = restart_wait_s(wait_s, lived_s)
             print(
                 f"{name} ended with {code} after {lived_s:.1f} s; again in {wait_s:.1f} s",
                 file=sys.stderr,

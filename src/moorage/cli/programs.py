@@ -15,6 +15,7 @@ import click
 from moorage.cli.home import Home
 
 SUPERVISOR: Final = "supervisor"
+READY: Final = "ready.json"  # the supervisor's word on which programs are ready
 # What a program gets to end in good order: the server finishes answers, agents write their records.
 STOP_PATIENCE_S: Final = 15.0
 POLL_S: Final = 0.05
@@ -22,6 +23,7 @@ POLL_S: Final = 0.05
 
 def start_supervisor(home: Home) -> int:
     """Start the supervisor in a session of its own, so that a closed terminal does not take it along."""
+    (home.run / READY).unlink(missing_ok=True)  # of a supervisor that was killed
     with open(home.logs / "supervisor.log", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "moorage.boot.supervisor", "--home", str(home.path)],

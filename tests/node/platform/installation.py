@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
 
+from tests.node.platform.traces import traces
+
 T = TypeVar("T")
 PATIENCE_S = 30.0
 BIN = Path(sys.executable).parent
 IMAGE = "test/busybox:1"
+LOG_GROUP = "/test/output"
+FOREVER = ["sh", "-c", "trap 'exit 143' TERM; sleep 100000 & wait"]
 
 
 def until(look: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
@@ -46,11 +53,18 @@ class Installation:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.region = "us-east-1"
+        self._clients: dict[str, Any] = {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What `moor` needs to mean this installation."""
+        return os.environ | {"MOORAGE_HOME": str(self.home)}
 
     def moor(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the command on this installation."""
-        environment = os.environ | {"MOORAGE_HOME": str(self.home), "COLUMNS": "160"}
-        done = subprocess.run([BIN / "moor", *words], env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [BIN / "moor", *words], env=self.environment, capture_output=True, text=True, check=False
+        )
         assert not check or done.returncode == 0, f"moor {' '.join(words)}: {done.stdout}{done.stderr}"
         return done
 
@@ -59,8 +73,14 @@ class Installation:
         self.moor("up", "--detach", *words)
 
     def down(self) -> None:
-        """End it, data and all."""
+        """End it, data and all; nothing of it may be left."""
+        if not (self.home / "installation.json").exists():
+            return
+        settings = self.settings
         self.moor("down", "--purge")
+        left = traces(self.home, settings)
+        assert not left, left
+        assert not self.home.exists()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -77,30 +97,54 @@ class Installation:
         values = dict(line.split(" = ") for line in lines if " = " in line)
         return values["aws_access_key_id"], values["aws_secret_access_key"]
 
-    def client(self, service: str, **config: Any) -> Any:
-        """A boto3 client with the root key."""
-        key, secret = self.key()
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=self.region,
-            aws_access_key_id=key,
-            aws_secret_access_key=secret,
-            config=Config(retries={"total_max_attempts": 1}, **config),
-        )
+    def client(self, service: str) -> Any:
+        """A boto3 client with the root key, which tries once."""
+        if service not in self._clients:
+            key, secret = self.key()
+            self._clients[service] = boto3.client(
+                service,
+                endpoint_url=self.endpoint,
+                region_name=self.region,
+                aws_access_key_id=key,
+                aws_secret_access_key=secret,
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+        return self._clients[service]
+
+    @property
+    def ecs(self) -> Any:
+        return self.client("ecs")
 
     def pid(self, program: str) -> int:
         """Of the server or of a node's agent."""
         return int((self.home / "run" / f"{program}.pid").read_text())
 
+    def kill(self, *programs: str) -> None:
+        """End programs as a power cut would: the server, a node's agent, the supervisor."""
+        doomed = [self.pid(program) for program in programs]
+        for pid in doomed:
+            os.kill(pid, signal.SIGKILL)
+
+    def until_ready(self, *, other_than: dict[str, int]) -> None:
+        """Wait until each of these programs runs as another process and says that it is ready."""
+
+        def look() -> bool:
+            try:
+                fresh = all(self.pid(name) != pid for name, pid in other_than.items())
+            except FileNotFoundError:
+                return False
+            return fresh and all((self.home / "run" / f"{name}.ready").exists() for name in other_than)
+
+        until(look, f"{', '.join(other_than)} ready again")
+
     def task(self, arn: str, cluster: str = "default") -> dict[str, Any]:
         """The task as ECS describes it."""
-        found: dict[str, Any] = self.client("ecs").describe_tasks(cluster=cluster, tasks=[arn])["tasks"][0]
+        found: dict[str, Any] = self.ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"][0]
         return found
 
     def until_status(self, arn: str, status: str, cluster: str = "default") -> dict[str, Any]:
         """The task once it has that status; fails at once where it stopped instead."""
-        ecs = self.client("ecs")
+        ecs = self.ecs
 
         def look() -> dict[str, Any] | None:
             found: dict[str, Any] = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"][0]
@@ -112,7 +156,7 @@ class Installation:
 
     def run(self, command: list[str], **how: Any) -> dict[str, Any]:
         """Run busybox with `command`: `fargate=True`, or a definition's members; returns the task as accepted."""
-        ecs = self.client("ecs")
+        ecs = self.ecs
         definition = self.define(command, **how)
         request: dict[str, Any] = {
             "taskDefinition": definition["taskDefinitionArn"],
@@ -127,7 +171,13 @@ class Installation:
 
     def define(self, command: list[str], **how: Any) -> dict[str, Any]:
         """Register a definition of one container `main`, with the members of `task` and `container` laid over it."""
-        container: dict[str, Any] = {"name": "main", "image": IMAGE, "command": command, "memory": 64}
+        container: dict[str, Any] = {
+            "name": "main",
+            "image": IMAGE,
+            "command": command,
+            "memory": 64,
+            "stopTimeout": 2,
+        }
         task: dict[str, Any] = {"family": "test", "networkMode": how.get("network", "bridge")}
         if how.get("fargate"):
             task |= {"networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512"}
@@ -142,7 +192,7 @@ class Installation:
             task["executionRoleArn"] = "arn:aws:iam::123456789012:role/ecsTaskExecutionRole"
         task |= how.get("task", {})
         containers = [container | how.get("container", {}), *how.get("others", [])]
-        answer = self.client("ecs").register_task_definition(**task, containerDefinitions=containers)
+        answer = self.ecs.register_task_definition(**task, containerDefinitions=containers)
         found: dict[str, Any] = answer["taskDefinition"]
         return found
 
@@ -151,6 +201,25 @@ class Installation:
         subnets = self.client("ec2").describe_subnets()["Subnets"]
         chosen = [one["SubnetId"] for one in subnets if one["AvailabilityZone"].endswith(zone)]
         return {"awsvpcConfiguration": {"subnets": chosen}}
+
+    def ended(self, command: list[str], **how: Any) -> dict[str, Any]:
+        """Run busybox with `command` to its end; the stopped task."""
+        return self.until_status(self.run(command, **how)["taskArn"], "STOPPED")
+
+    def output(self, command: list[str], **how: Any) -> list[str]:
+        """Run busybox with `command` to its end; what it wrote, from CloudWatch Logs."""
+        task = self.ended(command, logs=LOG_GROUP, **how)
+        assert "exitCode" in task["containers"][0], (task.get("stoppedReason"), task["containers"])
+        return self.log_lines(LOG_GROUP, task)
+
+    def running(self, command: list[str], **how: Any) -> dict[str, Any]:
+        """Run busybox with `command`; the task, RUNNING."""
+        return self.until_status(self.run(command, **how)["taskArn"], "RUNNING")
+
+    def stopped(self, task: dict[str, Any]) -> dict[str, Any]:
+        """Stop the task; it, STOPPED."""
+        self.ecs.stop_task(task=task["taskArn"])
+        return self.until_status(task["taskArn"], "STOPPED")
 
     def log_lines(self, group: str, task: dict[str, Any], container: str = "main") -> list[str]:
         """What a container has written to CloudWatch Logs; nothing while its stream is not there."""
@@ -167,3 +236,31 @@ def address_of(task: dict[str, Any]) -> str:
     """The private address that DescribeTasks tells."""
     details = {pair["name"]: pair["value"] for pair in task["attachments"][0]["details"]}
     return details["privateIPv4Address"]  # type: ignore[no-any-return]  # boto3 is untyped
+
+
+def short(task: dict[str, Any]) -> str:
+    """The task's id."""
+    arn: str = task["taskArn"]
+    return arn.rpartition("/")[2]
+
+
+def container_of(task: dict[str, Any], name: str = "main") -> dict[str, Any]:
+    """One container of a task."""
+    found: dict[str, Any] = next(one for one in task["containers"] if one["name"] == name)
+    return found
+
+
+def fetched(host: str, port: int, path: str = "/") -> bytes | None:
+    """What an HTTP server answers; None while nothing listens there."""
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=2) as answer:
+            body: bytes = answer.read()
+            return body
+    except (OSError, HTTPException):
+        return None
+
+
+def fetch(place: str, path: str = "/passwd") -> list[str]:
+    """A container's command that asks a web server at "HOST PORT". A static wget crashes where glibc's modules for
+    resolving names are not installed."""
+    return ["sh", "-c", f"printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {place}"]
