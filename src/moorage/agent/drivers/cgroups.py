@@ -29,7 +29,7 @@ _LIMITED_V1: Final = ("cpu", "memory", "pids")  # the hierarchies in which a san
 # Those in which a container has a cgroup of its own: limits, devices, and what statistics are read from.
 _ENTERED_V1: Final = frozenset({"cpu", "cpu,cpuacct", "cpuacct", "memory", "pids", "devices", "blkio"})
 _KILL_TIMEOUT_S: Final = 20.0  # a process in the middle of a disk write outlives SIGKILL for a while
-_REMOVE_TIMEOUT_S: Final = 5.0  # a cgroup stays busy until the last of its dead processes is reaped
+_REMOVE_TIMEOUT_S: Final = 20.0  # a cgroup stays busy until the last of its dead processes is reaped
 
 
 class Cgroups:
@@ -200,16 +200,20 @@ def _write_v2_limits(directory: Path, spec: SandboxSpec) -> None:
 
 
 def _remove_tree(top: Path) -> None:
-    for directory, _, _ in os.walk(top, topdown=False):
-        deadline = time.monotonic() + _REMOVE_TIMEOUT_S
-        while True:
+    """Remove a cgroup and those below it, looking anew each time: what was half-made may appear late."""
+    deadline = time.monotonic() + _REMOVE_TIMEOUT_S
+    while top.exists():
+        busy: OSError | None = None
+        for directory, _, _ in os.walk(top, topdown=False):
             try:
                 os.rmdir(directory)
             except FileNotFoundError:
-                break
+                continue
             except OSError as error:
-                if error.errno != errno.EBUSY or time.monotonic() >= deadline:
+                if error.errno != errno.EBUSY:
                     raise
-                time.sleep(0.002)
-            else:
-                break
+                busy = error
+        if busy is not None:
+            if time.monotonic() >= deadline:
+                raise busy
+            time.sleep(0.002)
