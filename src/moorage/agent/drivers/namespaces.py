@@ -42,8 +42,10 @@ class Crew:
         self._cgroups = cgroups
         self._prepare = prepare
         self._host_network = os.open("/proc/self/ns/net", os.O_RDONLY)
-        with ThreadPoolExecutor(1, thread_name_prefix="launch") as first:
+        with contextlib.ExitStack() as undo, ThreadPoolExecutor(1, thread_name_prefix="launch") as first:
+            undo.callback(os.close, self._host_network)
             holder = first.submit(enter_held, note, cgroups, self._furnish).result()
+            undo.pop_all()
         self._mounts = os.open(f"/proc/{holder.pid}/ns/mnt", os.O_RDONLY)
         self._pool = ThreadPoolExecutor(CREW_THREADS, thread_name_prefix="launch", initializer=self._enter)
 
@@ -86,7 +88,11 @@ class Keep:
         self._pins = directory / "pins"
         self._pins.mkdir(exist_ok=True)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="keep")
-        self._holder = self._thread.submit(enter_held, note, cgroups, lambda: None).result()
+        try:
+            self._holder = self._thread.submit(enter_held, note, cgroups, lambda: None).result()
+        except BaseException:
+            self._thread.shutdown()
+            raise
 
     def path(self, sandbox: str, kind: str) -> str:
         """Where any process of the host finds a pinned namespace."""

@@ -13,6 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
@@ -67,14 +68,20 @@ class Node:
         cgroups.open()
         claims.want_forwarding()
         rootfs.make_mount_points(home / "base")
-        self._exits = ExitWatch(exits)
-        crew = Crew(home / "launch.json", cgroups, lambda: _prepare_launches(claims.stage, runtimes))
+        launches = partial(_prepare_launches, claims.stage, runtimes)
+        with contextlib.ExitStack() as undo:  # threads of a node that did not open would stand in its cgroups
+            self._exits = ExitWatch(exits)
+            undo.callback(self._exits.close)
+            crew = Crew(home / "launch.json", cgroups, launches)
+            undo.callback(crew.close)
+            keep = Keep(home, home / "keep.json", cgroups)
+            undo.pop_all()
         self._parts = Parts(
             records=Records(home),
             cgroups=cgroups,
             claims=claims,
             crew=crew,
-            keep=Keep(home, home / "keep.json", cgroups),
+            keep=keep,
             links=Network(config),
             firewall=firewall,
             runtimes=runtimes,
@@ -95,7 +102,11 @@ class Node:
             except BaseException:
                 os.close(lock)
                 raise
-            node._recover()
+            try:
+                node._recover()
+            except BaseException:
+                node.detach()
+                raise
             return node
 
     def _recover(self) -> None:
