@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -97,12 +98,22 @@ def page(keys: Sequence[str], token: str | None, size: int) -> tuple[Sequence[st
 
     Raises ValueError for a token that this function did not give out.
     """
-    start = 0
-    if token:
-        if len(token) > TOKEN_MAX_CHARS:
-            raise ValueError("token too long")
-        after = bytes.fromhex(token).decode()
-        start = next((i for i, key in enumerate(keys) if key > after), len(keys))
-    chosen = keys[start : start + size]
-    more = start + size < len(keys)
-    return chosen, chosen[-1].encode().hex() if more and chosen else None
+    start = bisect_right(keys, key_of(token)) if token else 0
+    return cut(keys[start : start + size + 1], size)
+
+
+def cut(keys: Sequence[str], size: int) -> tuple[Sequence[str], str | None]:
+    """The first `size` keys, and the token of the next page where there are more."""
+    return keys[:size], token_after(keys[size - 1]) if len(keys) > size else None
+
+
+def token_after(key: str) -> str:
+    """The token of the page that begins after `key`."""
+    return key.encode().hex()
+
+
+def key_of(token: str) -> str:
+    """The key after which the page of a token begins. Raises ValueError for what is no token."""
+    if len(token) > TOKEN_MAX_CHARS:
+        raise ValueError("token too long")
+    return bytes.fromhex(token).decode()

@@ -9,6 +9,8 @@ A broken invariant is ours: it is an AssertionError and stops the process.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class MoorageError(Exception):
     """Base of every failure that Moorage foresees."""
@@ -18,14 +20,23 @@ class Refused(MoorageError):
     """The caller asked for something that cannot be; nothing was changed.
 
     `code` is the AWS error code the client matches on; `status` is the HTTP status. Subclasses fix the code,
-    so that `raise ClusterNotFound()` is enough at the point of refusal.
+    so that `raise ClusterNotFound()` is enough at the point of refusal. `members` are what AWS's model has in the
+    error beside its message, under their wire names; JSON protocols carry them.
     """
 
     code: str = "InvalidParameterException"
     status: int = 400
     message: str = ""
 
-    def __init__(self, message: str | None = None, *, code: str | None = None, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        members: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.members = members or {}
         self.message = type(self).message if message is None else message
         self.code = type(self).code if code is None else code
         self.status = type(self).status if status is None else status

@@ -11,11 +11,11 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from moorage.api.call import Call, Installation, Later, Operation
+from moorage.api.call import Call, EventLog, Installation, Later, Operation
 from moorage.base.clock import Clock
 from moorage.base.dice import Dice, uuid
 from moorage.base.errors import Refused, Unavailable
@@ -25,7 +25,6 @@ from moorage.gateway.authorise import may_call
 from moorage.gateway.requests import BadMember, Reader, not_supported, request_type
 from moorage.model.principal import AccessKey
 from moorage.store import Store
-from moorage.store.events import EventStore
 from moorage.wire.dispatch import Dispatcher, Misdirected, Target, unknown_operation
 from moorage.wire.http import BodyTooLarge, Request, Response
 from moorage.wire.protocol import Family
@@ -69,12 +68,20 @@ class Route:
     reader: Reader[msgspec.Struct]
 
 
+class DurableEvents(EventLog, Protocol):
+    """The event log as the gateway sees it: it also tells when what it took would survive a power cut."""
+
+    def when_durable(self, then: Callable[[], None]) -> None:
+        """Call `then` once everything appended until now is durable; at once where it already is."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """What the steps share."""
 
     store: Store
-    events: EventStore
+    events: DurableEvents
     installation: Installation
     clock: Clock
     dice: Dice

@@ -23,7 +23,7 @@ from moorage.base.ids import (
 )
 from moorage.model.container_instance import Resources
 from moorage.model.tags import Tags
-from moorage.model.task_definition import EphemeralStorage, KeyValue, NetworkMode
+from moorage.model.task_definition import KeyValue, NetworkMode
 
 TaskStatus = Literal[
     "PROVISIONING",
@@ -113,7 +113,6 @@ class TaskOverride(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     memory: str | None = None
     task_role_arn: str | None = None
     execution_role_arn: str | None = None
-    ephemeral_storage: EphemeralStorage | None = None
 
 
 class TaskNetwork(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +151,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     interface: NetworkInterfaceId | None = None
     attachment_id: str | None = None
     network: TaskNetwork | None = None
-    ephemeral_storage: EphemeralStorage | None = None
     platform_version: str | None = None
     enable_execute_command: bool = False
     tags: Tags = ()

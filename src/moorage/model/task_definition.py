@@ -92,10 +92,6 @@ class RuntimePlatform(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     operating_system_family: str | None = None
 
 
-class EphemeralStorage(msgspec.Struct, frozen=True, kw_only=True):
-    size_gib: int = msgspec.field(name="sizeInGiB")
-
-
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """What a registration asks for, checked; `cpu` and `memory` are normalised to units and MiB."""
 
@@ -111,7 +107,6 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     compatibilities: tuple[Compatibility, ...] = ()
     requires_attributes: tuple[str, ...] = ()  # attribute names
     runtime_platform: RuntimePlatform | None = None
-    ephemeral_storage: EphemeralStorage | None = None
 
     @property
     def windows(self) -> bool:

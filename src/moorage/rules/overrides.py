@@ -14,13 +14,12 @@ from msgspec.structs import replace
 from moorage.base.errors import Refused
 from moorage.model.container_instance import Resources
 from moorage.model.task import ContainerOverride, TaskOverride
-from moorage.model.task_definition import ContainerDefinition, EphemeralStorage, NetworkMode, TaskDefinition
+from moorage.model.task_definition import ContainerDefinition, NetworkMode, TaskDefinition
+from moorage.rules.requires_attributes import requires_attributes
 from moorage.rules.task_definitions_compute import EC2_CPU_MAX_UNITS, FAULTS
 from moorage.rules.task_sizes import cpu_units, memory_mib
 
 OVERRIDES_MAX_CHARS: Final = 8192  # of JSON; AWS's own number
-FARGATE_STORAGE_GIB: Final = range(20, 200 + 1)
-FARGATE_STORAGE_DEFAULT_GIB: Final = 20
 # Docker refuses a container with less, and so do recent versions of ECS.
 CONTAINER_MEMORY_MIN_MIB: Final = 4
 MEMORY_MAX_MIB: Final = 32 * 1024 * 1024  # 32 TiB: the largest hosts that there are
@@ -48,14 +47,13 @@ def effective(definition: TaskDefinition, overrides: TaskOverride, *, fargate: b
         cpu=_size("cpu", overrides.cpu, cpu_units, EC2_CPU_MAX_UNITS) or definition.cpu,
         memory=_size("memory", overrides.memory, memory_mib, MEMORY_MAX_MIB) or definition.memory,
         containers=tuple(_container(part, by_name.get(part.name)) for part in definition.containers),
-        ephemeral_storage=_storage(overrides.ephemeral_storage, fargate) or definition.ephemeral_storage,
         task_role_arn=overrides.task_role_arn or definition.task_role_arn,
         execution_role_arn=overrides.execution_role_arn or definition.execution_role_arn,
     )
     fault = FAULTS["FARGATE" if fargate else "EC2"](result) or _sum_fault(result)
     if fault:
         raise SizeRefused(fault)
-    return result
+    return replace(result, requires_attributes=requires_attributes(result))
 
 
 def reserved(definition: TaskDefinition, mode: NetworkMode) -> Resources:
@@ -165,15 +163,3 @@ def _size(what: str, given: str | None, read: Callable[[str], int | None], large
     if not size or size > largest:
         raise SizeRefused(f"Invalid '{what}' setting for task.")
     return size
-
-
-def _storage(storage: EphemeralStorage | None, fargate: bool) -> EphemeralStorage | None:
-    if storage is None:
-        return None
-    if not fargate:
-        raise InvalidOverride("ephemeralStorage is only supported for tasks using the Fargate launch type.")
-    if storage.size_gib not in FARGATE_STORAGE_GIB:
-        raise InvalidOverride(
-            f"ephemeralStorage must be between {FARGATE_STORAGE_GIB[0]} and {FARGATE_STORAGE_GIB[-1]} GiB."
-        )
-    return storage

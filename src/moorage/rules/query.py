@@ -1,6 +1,7 @@
 """The cluster query language: `attribute:ecs.instance-type =~ t3.* and not task:group == service:web`.
 
-memberOf constraints are written in it. An expression is compiled once and then asked of each node.
+memberOf constraints and the filter of ListContainerInstances are written in it. An expression is compiled once and
+then asked of each node.
 Source: Developer Guide, "Create expressions to define container instances for Amazon ECS tasks".
 """
 
@@ -216,7 +217,9 @@ def _subject(name: str) -> _Values | None:
 _SUBJECTS: Final[dict[str, _Values]] = {
     "agentConnected": lambda asked: ["true" if asked.node.instance.agent_connected else "false"],
     "agentVersion": lambda asked: [asked.node.instance.agent_version] if asked.node.instance.agent_version else [],
-    "ec2InstanceId": lambda _asked: [],  # our hosts are nobody's EC2 instances
+    "ec2InstanceId": lambda asked: (
+        [asked.node.instance.ec2_instance_id] if asked.node.instance.ec2_instance_id else []
+    ),
     "registeredAt": lambda asked: [datetime.fromtimestamp(asked.node.instance.registered_at, UTC).isoformat()],
     "runningTasksCount": lambda asked: [str(asked.node.tasks)],
     "task:group": lambda asked: list(asked.groups_on(asked.node)),

@@ -8,22 +8,31 @@ Source: ECS API, RegisterTaskDefinition; Developer Guide, "Task definition param
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from moorage.base.ids import Arn
-from moorage.model.task_definition import Compatibility, ContainerDefinition, Definition, NetworkMode, RuntimePlatform
+from moorage.model.task_definition import (
+    Compatibility,
+    ContainerDefinition,
+    Definition,
+    NetworkMode,
+    PlacementConstraint,
+    RuntimePlatform,
+)
+from moorage.rules.query import InvalidExpression, compiled
 from moorage.rules.requires_attributes import requires_attributes
 from moorage.rules.task_definitions_compute import FAULTS, fargate_size_fault
 from moorage.rules.task_definitions_containers import NAME, container_definition
-from moorage.rules.task_definitions_draft import Draft, InvalidDefinition
+from moorage.rules.task_definitions_draft import ConstraintDraft, Draft, InvalidDefinition
 from moorage.rules.task_definitions_ports import check_across_containers, repeated
 from moorage.rules.task_sizes import cpu_units, memory_mib
 
 CONTAINERS_MAX: Final = 10  # AWS's own quota
+CONSTRAINTS_MAX: Final = 10  # AWS's own quota
 DEFINITION_MAX_BYTES: Final = 64 * 1024  # AWS's own quota
-EPHEMERAL_STORAGE_GIB: Final = range(21, 200 + 1)
 ROLE_MAX_CHARS: Final = 2048  # the longest ARN that IAM gives out
 INT_MAX: Final = 2**31 - 1  # integers are 32-bit in the API
 
@@ -119,7 +128,6 @@ def _task_settings(draft: Draft, wanted: tuple[Compatibility, ...]) -> Definitio
     if draft.network_mode and draft.network_mode not in _NETWORK_MODES:
         raise InvalidDefinition(f"Unknown networkMode '{draft.network_mode}'; known are {', '.join(_NETWORK_MODES)}.")
     _check_platform(draft.runtime_platform)
-    _check_ephemeral_storage(draft, fargate="FARGATE" in wanted)
     for what, role in (("taskRoleArn", draft.task_role_arn), ("executionRoleArn", draft.execution_role_arn)):
         if role and not _is_role(role):
             raise InvalidDefinition(f"Role is not valid: {what} must be the ARN or the name of an IAM role.")
@@ -131,9 +139,9 @@ def _task_settings(draft: Draft, wanted: tuple[Compatibility, ...]) -> Definitio
         memory=_size("memory", draft.memory, memory_mib(draft.memory) if draft.memory else None),
         task_role_arn=draft.task_role_arn or None,
         execution_role_arn=draft.execution_role_arn or None,
+        placement_constraints=_constraints(draft.placement_constraints or ()),
         requires_compatibilities=wanted or None,
         runtime_platform=draft.runtime_platform,
-        ephemeral_storage=draft.ephemeral_storage,
     )
 
 
@@ -161,14 +169,20 @@ def _check_platform(platform: RuntimePlatform | None) -> None:
         raise InvalidDefinition(f"Unknown operatingSystemFamily '{platform.operating_system_family}'.")
 
 
-def _check_ephemeral_storage(draft: Draft, *, fargate: bool) -> None:
-    if draft.ephemeral_storage is None:
-        return
-    if not fargate:
-        raise InvalidDefinition("ephemeralStorage is only supported for tasks that require FARGATE compatibility.")
-    if draft.ephemeral_storage.size_gib not in EPHEMERAL_STORAGE_GIB:
-        low, high = EPHEMERAL_STORAGE_GIB.start, EPHEMERAL_STORAGE_GIB.stop - 1
-        raise InvalidDefinition(f"ephemeralStorage.sizeInGiB must be between {low} and {high}.")
+def _constraints(drafts: Sequence[ConstraintDraft]) -> tuple[PlacementConstraint, ...]:
+    if len(drafts) > CONSTRAINTS_MAX:
+        raise InvalidDefinition(f"A task definition can have at most {CONSTRAINTS_MAX} placement constraints.")
+    return tuple(map(_constraint, drafts))
+
+
+def _constraint(draft: ConstraintDraft) -> PlacementConstraint:
+    if draft.type != "memberOf":  # distinctInstance says how tasks of one call stand to each other
+        raise InvalidDefinition(f"Invalid placement constraint type '{draft.type or ''}'; use memberOf.")
+    try:
+        compiled(draft.expression or "")
+    except InvalidExpression as error:
+        raise InvalidDefinition(error.message) from error
+    return PlacementConstraint(type=draft.type, expression=draft.expression)
 
 
 def _containers(draft: Draft, task: Definition) -> tuple[ContainerDefinition, ...]:

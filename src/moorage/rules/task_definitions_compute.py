@@ -70,6 +70,8 @@ def fargate_fault(definition: Definition) -> Fault:
     fault = fargate_size_fault(definition) or _fargate_platform_fault(definition)
     if fault:
         return fault
+    if definition.placement_constraints:
+        return f"{_PREFIX} placement constraints."
     faults = (_fargate_container_fault(definition, container) for container in definition.containers)
     return next((fault for fault in faults if fault), None)
 
@@ -97,8 +99,6 @@ def _fargate_platform_fault(definition: Definition) -> Fault:
         return f"{_PREFIX} the operating system family '{platform.operating_system_family}'."
     if platform.cpu_architecture == "ARM64":
         return f"{_PREFIX} Windows on ARM64."
-    if definition.ephemeral_storage:
-        return f"{_PREFIX} ephemeralStorage with Windows."
     return None
 
 

@@ -102,7 +102,9 @@ AWSLOGS_OPTIONS: Final = frozenset(
     ("awslogs-group", "awslogs-region", "awslogs-stream-prefix", "awslogs-create-group", "mode", "max-buffer-size")
 )
 _AWSLOGS_LATER = frozenset(("awslogs-datetime-format", "awslogs-multiline-pattern"))
-_BUFFER_SIZE = re.compile(r"[0-9]{1,12}[kmg]?b?", re.IGNORECASE)
+_BUFFER_SIZE = re.compile(r"([0-9]{1,12})([kmg]?)b?", re.IGNORECASE)
+_SCALES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+LOG_BUFFER_BYTES: Final = 64 << 20  # of each container, the file in which our agent keeps what is not sent yet
 
 
 def container_definition(draft: ContainerDraft, mode: NetworkMode | None) -> ContainerDefinition:
@@ -242,5 +244,20 @@ def _check_awslogs(options: dict[str, str]) -> None:
     for option, allowed in (("awslogs-create-group", ("true", "false")), ("mode", ("blocking", "non-blocking"))):
         if option in options and options[option] not in allowed:
             raise InvalidDefinition(f"Log driver awslogs requires option {option} to be {' or '.join(allowed)}")
-    if "max-buffer-size" in options and not _BUFFER_SIZE.fullmatch(options["max-buffer-size"]):
+    if options.get("mode") == "blocking":
+        raise InvalidDefinition(
+            "Log driver awslogs does not support mode blocking: a container is never made to wait for its log."
+        )
+    if "max-buffer-size" in options:
+        _check_buffer(options["max-buffer-size"])
+
+
+def _check_buffer(text: str) -> None:
+    """What a caller asks for is the least that he gets, since every container has the largest."""
+    size = _BUFFER_SIZE.fullmatch(text)
+    if size is None:
         raise InvalidDefinition("Log driver awslogs requires option max-buffer-size to be a size such as 10m")
+    if int(size[1]) * _SCALES[size[2].lower()] > LOG_BUFFER_BYTES:
+        raise InvalidDefinition(
+            f"Log driver awslogs requires option max-buffer-size to be at most {LOG_BUFFER_BYTES >> 20}m"
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from moorage.base.errors import Refused
-from moorage.model.task_definition import EphemeralStorage, LinuxParameters, LogConfiguration, RuntimePlatform, Ulimit
+from moorage.model.task_definition import LinuxParameters, LogConfiguration, RuntimePlatform, Ulimit
 
 
 class InvalidDefinition(Refused):
@@ -62,6 +62,11 @@ class ContainerDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     log_configuration: LogConfiguration | None = None
 
 
+class ConstraintDraft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    type: str | None = None
+    expression: str | None = None
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     family: str
     container_definitions: tuple[ContainerDraft, ...]
@@ -71,6 +76,6 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     task_role_arn: str | None = None
     execution_role_arn: str | None = None
     volumes: tuple[()] | None = None
+    placement_constraints: tuple[ConstraintDraft, ...] | None = None
     requires_compatibilities: tuple[str, ...] | None = None
     runtime_platform: RuntimePlatform | None = None
-    ephemeral_storage: EphemeralStorage | None = None

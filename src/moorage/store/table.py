@@ -1,6 +1,7 @@
 """A table: frozen records by key, with indexes that are kept as records change.
 
-Everything iterates in insertion order, so that the same history gives the same answers.
+Everything iterates in insertion order, so that the same history gives the same answers; only `after` goes by the keys
+themselves, for lists that callers read in pages.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 import msgspec
+
+from moorage.store.ordered import OrderedKeys
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -26,13 +29,17 @@ class Table(Generic[R]):
         key: Callable[[R], str],
         indexes: dict[str, Keys[R]] | None = None,
         observe: Observer[R] | None = None,
+        lists: Keys[R] | None = None,
     ) -> None:
+        """`lists` files a record under what `after` is asked for, as an index does."""
         self.name = name
         self.record = record
         self.key = key
         self._rows: dict[str, R] = {}
         self._keys = indexes or {}
         self._indexes: dict[str, dict[Hashable, dict[str, None]]] = {name: {} for name in self._keys}
+        self._lists_of = lists
+        self._lists: dict[Hashable, OrderedKeys] = {}
         self._observe = observe
 
     def get(self, key: str) -> R | None:
@@ -53,6 +60,11 @@ class Table(Generic[R]):
         """The records that `index` files under `value`, in the order in which they came there."""
         rows = self._rows
         return [rows[key] for key in self._indexes[index].get(value, ())]
+
+    def after(self, listed: Hashable, key: str) -> Iterator[R]:
+        """The records of one list whose keys follow `key`, in the order of their keys. Good until the next write."""
+        keys = self._lists.get(listed)
+        return iter(()) if keys is None else map(self._rows.__getitem__, keys.after(key))
 
     def count(self, index: str, value: Hashable) -> int:
         """How many records `index` files under `value`."""
@@ -79,9 +91,25 @@ class Table(Generic[R]):
             after = tuple(keys(new)) if new is not None else ()
             if before != after:
                 _refile(self._indexes[name], key, before, after)
+        if self._lists_of is not None:
+            self._relist(key, old, new, self._lists_of)
         if self._observe is not None:
             self._observe(old, new)
         return old
+
+    def _relist(self, key: str, old: R | None, new: R | None, lists_of: Keys[R]) -> None:
+        before = () if old is None else tuple(lists_of(old))
+        after = () if new is None else tuple(lists_of(new))
+        if before == after:
+            return
+        for value in before:
+            if value not in after:
+                keys = self._lists[value]
+                keys.remove(key)
+                if not len(keys):
+                    del self._lists[value]
+        for value in after:
+            self._lists.setdefault(value, OrderedKeys()).add(key)
 
 
 def _refile(

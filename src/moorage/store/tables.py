@@ -78,9 +78,25 @@ def tasks(observe: Observer[Task]) -> Table[Task]:
             "instance": lambda r: [r.instance] if not r.stopped else [],  # what it has to run or to stop
             "stopped": lambda r: [True] if r.stopped else [],
             "definition": lambda r: [r.task_definition] if not r.stopped else [],
+            "attachment": lambda r: [r.attachment_id] if r.attachment_id and not r.stopped else [],
         },
         observe,
+        _task_lists,
     )
+
+
+def _task_lists(task: Task) -> list[Hashable]:
+    """By what ListTasks finds tasks: the cluster and the desired status, alone and with one thing more."""
+    cluster, status = task.cluster, task.desired_status
+    lists: list[Hashable] = [
+        (cluster, status),
+        (cluster, status, "family", task.family),
+        (cluster, status, "instance", task.instance),
+        (cluster, status, "launch_type", task.launch_type),
+    ]
+    if task.started_by is not None:
+        lists.append((cluster, status, "started_by", task.started_by))
+    return lists
 
 
 def client_tokens() -> Table[ClientToken]:

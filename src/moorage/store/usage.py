@@ -1,5 +1,5 @@
-"""What is taken of each container instance and what is left, kept as records change: placement reads it for
-thousands of instances at once, so it is not counted anew each time.
+"""What is taken of each container instance, what is left, and how many tasks a cluster has, kept as records change:
+placement reads it for thousands of instances at once and callers poll it, so it is not counted anew each time.
 
 Everything here is derived: it follows the tables of tasks and of container instances change by change, in whatever
 order they come (a journal is read back table by table), and a transaction that is undone undoes it too.
@@ -8,14 +8,26 @@ order they come (a journal is read back table by table), and a transaction that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Final, Literal, TypeVar
 
 from moorage.base.ids import ClusterArn, ContainerInstanceArn
 from moorage.model.container_instance import ContainerInstance, Resources
 from moorage.model.node import NOTHING, Node
-from moorage.model.task import Task
+from moorage.model.task import LaunchType, Task, TaskStatus
 
 K = TypeVar("K", bound=str | int)
+
+Phase = Literal["pending", "running", "ending"]
+_PHASES: Final[dict[TaskStatus, Phase]] = {
+    "PROVISIONING": "pending",
+    "PENDING": "pending",
+    "ACTIVATING": "pending",
+    "RUNNING": "running",
+    "DEACTIVATING": "ending",
+    "STOPPING": "ending",
+    "DEPROVISIONING": "ending",
+}
+"""Of each status but STOPPED, which counts nowhere."""
 
 
 class Pool:
@@ -91,8 +103,41 @@ class GroupUsage:
             _add(self._instances_with, before + sign, 1)
 
 
+class ClusterUsage:
+    """How many tasks a cluster has in each phase of their life, by launch type and capacity provider."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[Phase, LaunchType, str | None], int] = {}  # a handful, whatever the cluster holds
+
+    def __len__(self) -> int:
+        """All that are not STOPPED."""
+        return sum(self._counts.values())
+
+    def tasks(self, phase: Phase, launch_type: LaunchType | None = None) -> int:
+        """Those of one phase; None: of every launch type."""
+        return sum(
+            count
+            for (in_phase, kind, _), count in self._counts.items()
+            if in_phase == phase and launch_type in (None, kind)
+        )
+
+    @property
+    def providers(self) -> set[str]:
+        """The capacity providers that a task is on."""
+        return {provider for _, _, provider in self._counts if provider is not None}
+
+    def count(self, kind: tuple[Phase, LaunchType, str | None], sign: int) -> None:
+        """One task more or less."""
+        left = self._counts.get(kind, 0) + sign
+        if left:
+            self._counts[kind] = left
+        else:
+            del self._counts[kind]
+
+
 EMPTY_POOL = Pool()
 EMPTY_GROUP = GroupUsage()
+EMPTY_CLUSTER = ClusterUsage()
 
 
 class Usage:
@@ -104,6 +149,7 @@ class Usage:
         self._pools: dict[ClusterArn, Pool] = {}
         self._pool_of: dict[ContainerInstanceArn, Pool] = {}
         self._groups: dict[tuple[ClusterArn, str], GroupUsage] = {}
+        self._clusters: dict[ClusterArn, ClusterUsage] = {}
 
     def of(self, instance: ContainerInstanceArn) -> Resources:
         """What the tasks of `instance` hold now."""
@@ -121,6 +167,10 @@ class Usage:
         """Where the tasks of that cluster's group are."""
         return self._groups.get((cluster, group), EMPTY_GROUP)
 
+    def cluster(self, cluster: ClusterArn) -> ClusterUsage:
+        """The tasks of a cluster."""
+        return self._clusters.get(cluster, EMPTY_CLUSTER)
+
     def observe_instance(self, old: ContainerInstance | None, new: ContainerInstance | None) -> None:
         """Follow one container instance's change."""
         was = old if old is not None and old.status != "INACTIVE" else None
@@ -136,12 +186,25 @@ class Usage:
         """Follow one task's change."""
         held = old if old is not None and not old.stopped else None
         wanted = new if new is not None and not new.stopped else None
+        self._count_phase(held, wanted)
         if held and wanted and held.reserved is wanted.reserved and held.instance == wanted.instance:
             return
         if held:
             self._take(held, -1)
         if wanted:
             self._take(wanted, 1)
+
+    def _count_phase(self, held: Task | None, wanted: Task | None) -> None:
+        before = held and (_PHASES[held.last_status], held.launch_type, held.capacity_provider)
+        after = wanted and (_PHASES[wanted.last_status], wanted.launch_type, wanted.capacity_provider)
+        if before == after:
+            return
+        if held and before:
+            self._clusters[held.cluster].count(before, -1)
+            if not self._clusters[held.cluster]:
+                del self._clusters[held.cluster]
+        if wanted and after:
+            self._clusters.setdefault(wanted.cluster, ClusterUsage()).count(after, 1)
 
     def _take(self, task: Task, sign: int) -> None:
         arn = task.instance

@@ -65,7 +65,7 @@ class JsonProtocol:
         headers = self._headers(request_id)
         headers.append(("x-amzn-ErrorType", error.code))
         message = error.message.encode("utf-8", "replace").decode()  # a file name in it may have lone surrogates
-        body = _ENCODE({"__type": error.code, "message": message})
+        body = _ENCODE({"__type": error.code, "message": message, **error.members})
         return Response(status=status_of(error, operation), headers=headers, body=body)
 
     def _headers(self, request_id: str) -> list[tuple[str, str]]:

@@ -132,11 +132,18 @@ def test_awslogs_needs_a_group_and_a_region() -> None:
         ({"awslogs_datetime_format": "%Y"}, "does not support options yet: awslogs-datetime-format"),
         ({"awslogs_create_group": "yes"}, "awslogs-create-group to be true or false"),
         ({"mode": "fast"}, "mode to be blocking or non-blocking"),
+        ({"mode": "blocking"}, "does not support mode blocking"),
         ({"max_buffer_size": "big"}, "max-buffer-size to be a size"),
+        ({"max_buffer_size": "65m"}, "max-buffer-size to be at most 64m"),
     ],
 )
 def test_options_that_awslogs_has_not_are_refused(options: dict[str, str], why: str) -> None:
     assert why in refusal(_log(awslogs_group="g", awslogs_region="us-east-1", **options))
+
+
+def test_a_buffer_is_as_large_as_asked_or_larger() -> None:
+    options = {"mode": "non-blocking", "max_buffer_size": "64MB"}
+    assert registered(_log(awslogs_group="g", awslogs_region="us-east-1", **options))
 
 
 def test_log_drivers_are_those_of_ecs() -> None:

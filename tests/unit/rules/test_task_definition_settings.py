@@ -105,10 +105,30 @@ def test_a_role_is_the_arn_or_the_name_of_a_role(role: str) -> None:
     assert registered(taskRoleArn="my-role").task_role_arn == "my-role"
 
 
-def test_ephemeral_storage_is_fargates_and_has_bounds() -> None:
-    assert registered(ephemeralStorage={"sizeInGiB": 21}, **FARGATE).ephemeral_storage
-    assert "between 21 and 200" in refusal(ephemeralStorage={"sizeInGiB": 20}, **FARGATE)
-    assert "FARGATE" in refusal(ephemeralStorage={"sizeInGiB": 30})
+def test_a_definition_may_say_what_its_instances_must_be() -> None:
+    near = {"type": "memberOf", "expression": "attribute:ecs.instance-type =~ t3.*"}
+    (constraint,) = registered(placementConstraints=[near]).placement_constraints
+    assert (constraint.type, constraint.expression) == (near["type"], near["expression"])
+    assert registered(placementConstraints=[near]).compatibilities == ("EXTERNAL", "EC2", "MANAGED_INSTANCES")
+
+
+@pytest.mark.parametrize(
+    ("constraints", "why"),
+    [
+        ([{"type": "distinctInstance"}], "Invalid placement constraint type 'distinctInstance'; use memberOf."),
+        ([{"expression": "agentConnected == true"}], "Invalid placement constraint type ''; use memberOf."),
+        ([{"type": "memberOf"}], "An expression must have 1 to 2000 characters."),
+        ([{"type": "memberOf", "expression": "colour == red"}], "'colour' is no subject"),
+        ([{"type": "memberOf", "expression": "agentConnected == true"}] * 11, "at most 10 placement constraints"),
+    ],
+)
+def test_placement_constraints_that_cannot_be_are_refused(constraints: list[dict[str, str]], why: str) -> None:
+    assert why in refusal(placementConstraints=constraints)
+
+
+def test_fargate_has_no_instances_to_be_told_of() -> None:
+    here = [{"type": "memberOf", "expression": "agentConnected == true"}]
+    assert refusal(placementConstraints=here, **FARGATE).endswith("do not support placement constraints.")
 
 
 @pytest.mark.parametrize("text", ["a\0b", "half \ud800 pair"])

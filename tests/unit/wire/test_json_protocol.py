@@ -112,3 +112,9 @@ def test_a_refusal_has_the_code_in_body_and_header_and_the_models_status() -> No
     headers = dict(response.headers)
     assert headers["x-amzn-ErrorType"] == "ServerException"
     assert headers["Content-Type"] == "application/x-amz-json-1.0"
+
+
+def test_a_refusal_carries_the_members_that_the_model_has_in_it() -> None:
+    error = Refused("In the way", code="ConflictException", members={"resourceIds": ("a", "b")})
+    response = JSON_1_1.refuse(error, REQUEST_ID, operation("ecs", "RunTask"))
+    assert json_of(response) == {"__type": "ConflictException", "message": "In the way", "resourceIds": ["a", "b"]}

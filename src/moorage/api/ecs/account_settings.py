@@ -34,16 +34,26 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ON_OFF: Final = ("enabled", "disabled")
+_NO_METRICS: Final = "This installation keeps no metrics."
 _LONG_ARN = Kind(
     values=_ON_OFF,
     built_in="enabled",
     why_not={"disabled": "The long ARN and resource ID format cannot be opted out of."},
 )
 KINDS: Final[Mapping[str, Kind]] = {
+    # It lifts a bound on the interfaces of an instance; hosts here have no such bound, so either value is kept.
     "awsvpcTrunking": Kind(values=_ON_OFF, built_in="disabled"),
-    "containerInsights": Kind(values=(*_ON_OFF, "enhanced"), built_in="disabled"),
+    "containerInsights": Kind(
+        values=(*_ON_OFF, "enhanced"),
+        built_in="disabled",
+        why_not={"enabled": _NO_METRICS, "enhanced": _NO_METRICS},
+    ),
     "containerInstanceLongArnFormat": _LONG_ARN,
-    "defaultLogDriverMode": Kind(values=("blocking", "non-blocking"), built_in="non-blocking"),
+    "defaultLogDriverMode": Kind(
+        values=("blocking", "non-blocking"),
+        built_in="non-blocking",
+        why_not={"blocking": "The log driver of this installation never blocks a container."},
+    ),
     "dualStackIPv6": Kind(
         values=_ON_OFF, built_in="disabled", why_not={"enabled": "The VPCs of this installation have no IPv6."}
     ),
@@ -53,10 +63,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     "fargateFIPSMode": Kind(
         values=_ON_OFF, built_in="disabled", why_not={"enabled": "This installation has no FIPS 140 cryptography."}
     ),
+    # How long a task is left alone before its host is retired; none is retired here, so every wait is kept.
     "fargateTaskRetirementWaitPeriod": Kind(values=("0", "7", "14"), built_in="7", root_only=True),
     "guardDutyActivate": Kind(values=("on", "off"), built_in="off", managed=True),
     "serviceLongArnFormat": _LONG_ARN,
-    "tagResourceAuthorization": Kind(values=("on", "off"), built_in="off"),
+    "tagResourceAuthorization": Kind(
+        values=("on", "off"), built_in="off", why_not={"on": "This installation has no policies that could be asked."}
+    ),
     "taskLongArnFormat": _LONG_ARN,
 }
 
@@ -70,6 +83,15 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 class SettingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     setting: Setting
+
+
+def check_value(name: str, value: str) -> None:
+    """Refuses a value that the setting cannot have."""
+    kind = KINDS[name]
+    if value not in kind.values:
+        raise InvalidParameter(f"The value of {name} must be one of {', '.join(kind.values)}.")
+    if value in kind.why_not:
+        raise InvalidParameter(f"{name} cannot be {value}. {kind.why_not[value]}")
 
 
 def effective_value(state: State | StateTx, scope: Scope, principal_arn: str, name: str) -> str:
@@ -114,7 +136,7 @@ def list_account_settings(call: Call, request: ListAccountSettingsRequest) -> Li
         for name, value in found.items()
         if request.name in (None, name) and (request.value is None or request.value == value)
     ]
-    chosen, following = list_page(names, request.next_token, request.max_results, largest=PAGE_MAX, default=PAGE_MAX)
+    chosen, following = list_page(names, request.next_token, request.max_results, largest=PAGE_MAX)
     # AWS tells effective settings under the root's name, whoever asks.
     told_as = _root(call.scope) if request.effective_settings else principal
     return ListAccountSettingsAnswer(
@@ -165,10 +187,7 @@ def _put(call: Call, name: str, value: str, principal: str) -> SettingAnswer:
         raise InvalidParameter(f"The setting {name} is managed by the platform and cannot be changed.")
     if kind.root_only and principal != _root(call.scope):
         raise InvalidParameter(f"The setting {name} can be set for the root of the account only.")
-    if value not in kind.values:
-        raise InvalidParameter(f"The value of {name} must be one of {', '.join(kind.values)}.")
-    if value in kind.why_not:
-        raise InvalidParameter(f"{name} cannot be {value}. {kind.why_not[value]}")
+    check_value(name, value)
     with call.store.update() as tx:
         tx.account_settings.put(
             AccountSetting(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 
 import msgspec
 
-from moorage.base.ids import ClusterArn
 from moorage.model.cluster import Cluster, ClusterSetting, StrategyItem
 from moorage.model.tags import Tags
 from moorage.model.task import LaunchType
 from moorage.store import State, StateTx
+from moorage.store.usage import ClusterUsage, Phase
 
-_STARTING = ("PROVISIONING", "PENDING", "ACTIVATING")
 _LAUNCH_TYPES: tuple[tuple[LaunchType, str], ...] = (("EC2", "EC2"), ("FARGATE", "Fargate"), ("EXTERNAL", "External"))
+_PHASES: tuple[Phase, ...] = ("running", "pending")
 
 
 class Statistic(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,16 +46,16 @@ def cluster_shape(state: State | StateTx, cluster: Cluster, include: Collection[
 
     CONFIGURATIONS has nothing to tell: a cluster's configuration cannot be set yet.
     """
-    counts = _task_counts(state, cluster.arn)
+    usage = state.usage.cluster(cluster.arn)
     return ClusterShape(
         cluster_arn=cluster.arn,
         cluster_name=cluster.name,
         status=cluster.status,
         registered_container_instances_count=state.container_instances.count("cluster", cluster.arn),
-        running_tasks_count=sum(count for (state, _), count in counts.items() if state == "running"),
-        pending_tasks_count=sum(count for (state, _), count in counts.items() if state == "pending"),
+        running_tasks_count=usage.tasks("running"),
+        pending_tasks_count=usage.tasks("pending"),
         active_services_count=0,  # there are no services yet
-        statistics=_statistics(counts) if "STATISTICS" in include else (),
+        statistics=_statistics(usage) if "STATISTICS" in include else (),
         tags=cluster.tags if "TAGS" in include else (),
         settings=cluster.settings if "SETTINGS" in include else (),
         capacity_providers=cluster.capacity_providers,
@@ -65,21 +64,11 @@ def cluster_shape(state: State | StateTx, cluster: Cluster, include: Collection[
     )
 
 
-def _task_counts(state: State | StateTx, cluster: ClusterArn) -> Counter[tuple[str, LaunchType]]:
-    counts: Counter[tuple[str, LaunchType]] = Counter()
-    for task in state.tasks.by("cluster", cluster):
-        if task.last_status == "RUNNING":
-            counts["running", task.launch_type] += 1
-        elif task.last_status in _STARTING:
-            counts["pending", task.launch_type] += 1
-    return counts
-
-
-def _statistics(counts: Counter[tuple[str, LaunchType]]) -> tuple[Statistic, ...]:
+def _statistics(usage: ClusterUsage) -> tuple[Statistic, ...]:
     tasks = [
-        Statistic(name=f"{state}{word}TasksCount", value=str(counts[state, kind]))
+        Statistic(name=f"{phase}{word}TasksCount", value=str(usage.tasks(phase, kind)))
         for kind, word in _LAUNCH_TYPES
-        for state in ("running", "pending")
+        for phase in _PHASES
     ]
     services = [
         Statistic(name=f"{state}{word}ServiceCount", value="0")

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from moorage.api.call import Call
-from moorage.api.ecs.account_settings import effective_value
+from moorage.api.ecs.account_settings import check_value, effective_value
 from moorage.api.ecs.cluster_capacity import ResourceInUse, checked_providers, checked_strategy
 from moorage.api.ecs.cluster_shapes import ClusterAnswer, ClusterShape, cluster_shape
 from moorage.api.ecs.errors import (
@@ -31,7 +31,6 @@ from moorage.store import State, StateTx
 CLUSTERS_MAX: Final = 10_000  # per account and region; AWS's own quota
 DESCRIBE_MAX: Final = 100
 CONTAINER_INSIGHTS: Final = "containerInsights"
-INSIGHTS_VALUES: Final = ("disabled", "enabled", "enhanced")
 INCLUDES: Final = ("ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "STATISTICS", "TAGS")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -63,7 +62,8 @@ def create_cluster(call: Call, request: CreateClusterRequest) -> ClusterAnswer:
         if existing is not None and existing.status == "ACTIVE":
             _check_same(existing, request)
             return _answer(tx, existing)
-        if sum(cluster.status == "ACTIVE" for cluster in tx.clusters.by("scope", call.scope)) >= CLUSTERS_MAX:
+        active = [one for one in tx.clusters.by("scope", call.scope) if one.status == "ACTIVE" and not one.fargate]
+        if len(active) >= CLUSTERS_MAX:
             raise ClientRefused(f"The limit of {CLUSTERS_MAX} clusters is reached.")
         cluster = Cluster(
             arn=ClusterArn(call.scope.arn("ecs", f"cluster/{name}")),
@@ -103,8 +103,7 @@ def _checked_settings(settings: Sequence[ClusterSetting]) -> tuple[ClusterSettin
     for setting in settings:
         if setting.name != CONTAINER_INSIGHTS:
             raise InvalidParameter(f"Unknown cluster setting {setting.name}; known is {CONTAINER_INSIGHTS}.")
-        if setting.value not in INSIGHTS_VALUES:
-            raise InvalidParameter(f"The value of {CONTAINER_INSIGHTS} must be one of {', '.join(INSIGHTS_VALUES)}.")
+        check_value(CONTAINER_INSIGHTS, setting.value)
     if len(settings) > 1:
         raise InvalidParameter(f"The cluster setting {CONTAINER_INSIGHTS} is given more than once.")
     return tuple(settings)
@@ -198,9 +197,7 @@ def put_cluster_capacity_providers(call: Call, request: PutClusterCapacityProvid
     with call.store.update() as tx:
         cluster = active_cluster(tx, call.scope, request.cluster)
         removed = set(cluster.capacity_providers) - set(providers)
-        if removed and any(
-            task.capacity_provider in removed and not task.stopped for task in tx.tasks.by("cluster", cluster.arn)
-        ):
+        if removed & tx.usage.cluster(cluster.arn).providers:
             raise ResourceInUse
         changed = msgspec.structs.replace(cluster, capacity_providers=providers, default_strategy=strategy)
         return _answer(tx, tx.clusters.put(changed))
@@ -218,7 +215,7 @@ def delete_cluster(call: Call, request: DeleteClusterRequest) -> ClusterAnswer:
             raise ClusterNotFound
         if tx.container_instances.count("cluster", cluster.arn):
             raise ClusterContainsContainerInstances
-        if any(not task.stopped for task in tx.tasks.by("cluster", cluster.arn)):
+        if tx.usage.cluster(cluster.arn):
             raise ClusterContainsTasks
         if cluster.status != "INACTIVE":
             cluster = tx.clusters.put(msgspec.structs.replace(cluster, status="INACTIVE"))

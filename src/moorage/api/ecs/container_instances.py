@@ -18,8 +18,10 @@ from moorage.api.ecs.lookup import active_cluster, list_page, member_arn
 from moorage.api.ecs.registration import agents_cluster
 from moorage.model.cluster import Cluster
 from moorage.model.container_instance import ContainerInstance
+from moorage.model.node import Node
 from moorage.model.task import Task
 from moorage.rules.lifecycle import abandon
+from moorage.rules.query import Asked, compiled
 from moorage.store import State, StateTx
 
 DESCRIBED_MAX: Final = 100
@@ -63,6 +65,7 @@ def describe_container_instances(
 
 class ListContainerInstancesRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     cluster: str | None = None
+    filter: str | None = None
     status: str | None = None
     next_token: str | None = None
     max_results: int | None = None
@@ -74,18 +77,24 @@ class ListContainerInstancesResponse(msgspec.Struct, frozen=True, kw_only=True, 
 
 
 def list_container_instances(call: Call, request: ListContainerInstancesRequest) -> ListContainerInstancesResponse:
-    """Without a status: all but the deregistered."""
+    """Without a status: all but the deregistered. `filter` is an expression of the cluster query language."""
     if request.status and request.status not in _STATUSES:
         raise InvalidParameter(f"status must be one of {', '.join(sorted(_STATUSES))}.")
+    passes = compiled(request.filter) if request.filter is not None else None
     state = call.store.view()
     cluster = active_cluster(state, call.scope, request.cluster)
     arns: list[str] = [
-        instance.arn
-        for instance in state.container_instances.by("cluster", cluster.arn)
-        if not request.status or instance.status == request.status
+        node.arn
+        for node in state.usage.pool(cluster.arn).nodes
+        if (not request.status or node.instance.status == request.status)
+        and (passes is None or passes(Asked(node, lambda node: _groups_on(state, node))))
     ]
     chosen, following = list_page(arns, request.next_token, request.max_results)
     return ListContainerInstancesResponse(container_instance_arns=tuple(chosen), next_token=following)
+
+
+def _groups_on(state: State, node: Node) -> set[str]:
+    return {task.group for task in state.tasks.by("instance", node.arn)}
 
 
 class UpdateContainerInstancesStateRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

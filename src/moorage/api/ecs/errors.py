@@ -5,6 +5,8 @@ Source: API reference, Common Errors and each operation's Errors section.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from moorage.base.errors import Refused
 
 
@@ -33,7 +35,12 @@ class LimitExceeded(Refused):
 
 
 class Conflict(Refused):
+    """What a request stands against is already there; `resources` are the ARNs of that."""
+
     code = "ConflictException"
+
+    def __init__(self, message: str, resources: Sequence[str]) -> None:
+        super().__init__(message, members={"resourceIds": resources})
 
 
 class ClusterContainsTasks(Refused):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from moorage.api.call import page
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Final
+
+from moorage.api.call import cut, key_of, page
 from moorage.api.ecs.errors import ClusterNotFound, InvalidParameter
 from moorage.base.ids import Arn, Scope
 from moorage.model.cluster import Cluster
 from moorage.store.state import State, StateTx
 
-DEFAULT_CLUSTER = "default"
+DEFAULT_CLUSTER: Final = "default"
+PAGE_MAX: Final = 100  # of most List calls, and their default
 
 
 def cluster_arn(scope: Scope, name: str | None) -> str:
@@ -54,13 +59,31 @@ def member_arn(scope: Scope, kind: str, cluster: Cluster, name: str) -> str:
 
 
 def list_page(
-    keys: list[str], token: str | None, asked: int | None, *, largest: int = 100, default: int = 100
+    keys: list[str], token: str | None, asked: int | None, *, largest: int = PAGE_MAX
 ) -> tuple[list[str], str | None]:
     """A page of `keys` in the order of their text; refuses a bad token or size as every List call does."""
-    if asked is not None and not 1 <= asked <= largest:
-        raise InvalidParameter(f"maxResults must be between 1 and {largest}")
+    size = _page_size(asked, largest)
     try:
-        chosen, following = page(sorted(keys), token, asked or default)
+        chosen, following = page(sorted(keys), token, size)
     except ValueError as error:
         raise InvalidParameter("Invalid token") from error
     return list(chosen), following
+
+
+def walked_page(
+    keys_after: Callable[[str], Iterator[str]], token: str | None, asked: int | None
+) -> tuple[list[str], str | None]:
+    """As `list_page`, from keys that are in order already: only as many are looked at as the page needs."""
+    size = _page_size(asked, PAGE_MAX)
+    try:
+        after = key_of(token) if token else ""
+    except ValueError as error:
+        raise InvalidParameter("Invalid token") from error
+    chosen, following = cut(list(islice(keys_after(after), size + 1)), size)
+    return list(chosen), following
+
+
+def _page_size(asked: int | None, largest: int) -> int:
+    if asked is not None and not 1 <= asked <= largest:
+        raise InvalidParameter(f"maxResults must be between 1 and {largest}")
+    return asked or largest

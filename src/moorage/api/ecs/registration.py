@@ -112,12 +112,20 @@ def agents_cluster(state: State | StateTx, call: Call, name: str | None) -> Clus
     return active_cluster(state, call.scope, name)
 
 
+def _instance_of(state: State | StateTx, call: Call, arn: str) -> ContainerInstance:
+    """The instance of that ARN; the fleet's hosts are there for agents alone."""
+    instance = state.container_instances.get(arn)
+    if instance is None or (instance.account, instance.region) != call.scope:
+        raise InvalidParameter(f"The container instance {arn} was not found.")
+    if instance.fargate and not is_node(call.principal_arn):
+        raise InvalidParameter(f"The container instance {arn} was not found.")
+    return instance
+
+
 def _registered_before(tx: StateTx, call: Call, cluster: Cluster, arn: str | None) -> ContainerInstance | None:
     if not arn:
         return None
-    instance = tx.container_instances.get(arn)
-    if instance is None or (instance.account, instance.region) != call.scope:
-        raise InvalidParameter(f"The container instance {arn} was not found.")
+    instance = _instance_of(tx, call, arn)
     if instance.cluster != cluster.arn:
         raise InvalidParameter(f"The container instance {arn} is not in the cluster {cluster.name}.")
     if instance.status == "INACTIVE":
@@ -211,8 +219,6 @@ def discover_poll_endpoint(call: Call, request: DiscoverPollEndpointRequest) -> 
         agents_cluster(state, call, request.cluster)
     arn = request.container_instance
     if arn and arn.startswith("arn:"):
-        instance = state.container_instances.get(arn)
-        if instance is None or (instance.account, instance.region) != call.scope:
-            raise InvalidParameter(f"The container instance {arn} was not found.")
+        _instance_of(state, call, arn)
     endpoint = call.installation.endpoint
     return DiscoverPollEndpointResponse(endpoint=f"{endpoint}/acs", telemetry_endpoint=f"{endpoint}/tcs")

@@ -22,8 +22,8 @@ from moorage.model.network import NetworkInterface
 from moorage.model.node import Node
 from moorage.model.tags import Tags
 from moorage.model.task import Container, LaunchType, Task, TaskNetwork
-from moorage.model.task_definition import EphemeralStorage, NetworkMode, TaskDefinition
-from moorage.rules.overrides import FARGATE_STORAGE_DEFAULT_GIB, effective, reserved
+from moorage.model.task_definition import NetworkMode, TaskDefinition
+from moorage.rules.overrides import effective, reserved
 from moorage.rules.placement_filters import Attributes, Filter, architecture, operating_system
 from moorage.store import StateTx
 
@@ -117,6 +117,8 @@ def prepare(tx: StateTx, scope: Scope, cluster: Cluster, kind: Kind, request: La
     if kind.launch_type not in registered.compatibilities:
         raise InvalidParameter(f"Task definition does not support launch_type {kind.launch_type}.")
     definition = effective(registered, request.overrides, fargate=kind.fargate)
+    if definition.task_role_arn:
+        raise UnsupportedFeature("taskRoleArn is not supported by Moorage yet: tasks are given no credentials.")
     mode = definition.network_mode or "bridge"
     return Launch(
         request=request,
@@ -168,7 +170,6 @@ def new_task(call: Call, launch: Launch, node: Node, zone: str, interface: Netwo
         interface=interface.id if interface else None,
         attachment_id=interface.attachment_id if interface else None,
         network=_network(interface) if interface else None,
-        ephemeral_storage=_storage(launch),
         platform_version=launch.kind.platform_version,
         tags=launch.tags,
         last_status="PROVISIONING" if interface else "PENDING",
@@ -184,12 +185,6 @@ def _network(interface: NetworkInterface) -> TaskNetwork:
         mac=interface.mac,
         private_dns_name=interface.private_dns_name,
     )
-
-
-def _storage(launch: Launch) -> EphemeralStorage | None:
-    if not launch.kind.fargate:
-        return None
-    return launch.definition.ephemeral_storage or EphemeralStorage(size_gib=FARGATE_STORAGE_DEFAULT_GIB)
 
 
 def _containers(call: Call, launch: Launch, task_id: str) -> tuple[Container, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable, Iterator
 from operator import attrgetter
 from typing import Final
 
@@ -10,7 +10,7 @@ import msgspec
 
 from moorage.api.call import Call
 from moorage.api.ecs.errors import InvalidParameter, ServiceNotFound
-from moorage.api.ecs.lookup import active_cluster, list_page, member_arn
+from moorage.api.ecs.lookup import active_cluster, member_arn, walked_page
 from moorage.api.ecs.task_shapes import Failure, TasksAnswer, task_shapes
 from moorage.base.ids import Scope
 from moorage.model.cluster import Cluster
@@ -80,9 +80,18 @@ def list_tasks(call: Call, request: ListTasksRequest) -> ListTasksAnswer:
     cluster = active_cluster(state, call.scope, request.cluster)
     if request.service_name is not None:
         raise ServiceNotFound  # there are no services yet
-    wanted = _filter(call.scope, cluster, request)
-    arns: list[str] = [task.arn for task in state.tasks.by("cluster", cluster.arn) if wanted(task)]
-    page, token = list_page(arns, request.next_token, request.max_results)
+    facts = _facts(call.scope, cluster, request)
+    # No task ever wants to be PENDING, so asking for that finds none, as in ECS.
+    listed: tuple[Hashable, ...] = (cluster.arn, request.desired_status or "RUNNING")
+    if facts:  # the narrowest list that there is; what else was asked is looked for in it
+        listed += facts.popitem()
+    wanted = [(attrgetter(name), value) for name, value in facts.items()]
+
+    def arns_after(key: str) -> Iterator[str]:
+        tasks = state.tasks.after(listed, key)
+        return (task.arn for task in tasks if all(fact(task) == value for fact, value in wanted))
+
+    page, token = walked_page(arns_after, request.next_token, request.max_results)
     return ListTasksAnswer(task_arns=page, next_token=token)
 
 
@@ -98,16 +107,13 @@ def _check(request: ListTasksRequest) -> None:
         raise InvalidParameter("family and serviceName cannot be combined.")
 
 
-def _filter(scope: Scope, cluster: Cluster, request: ListTasksRequest) -> Callable[[Task], bool]:
-    # No task ever wants to be PENDING, so asking for that finds none, as in ECS.
-    facts: dict[str, str] = {"cluster": cluster.arn, "desired_status": request.desired_status or "RUNNING"}
-    if request.family is not None:
-        facts["family"] = request.family
-    if request.started_by is not None:
-        facts["started_by"] = request.started_by
-    if request.launch_type is not None:
-        facts["launch_type"] = request.launch_type
-    if request.container_instance is not None:
-        facts["instance"] = member_arn(scope, "container-instance", cluster, request.container_instance)
-    facts_of, wanted = attrgetter(*facts), tuple(facts.values())  # two facts at least, so this gives tuples
-    return lambda task: facts_of(task) == wanted
+def _facts(scope: Scope, cluster: Cluster, request: ListTasksRequest) -> dict[str, str]:
+    """What the tasks must be beside their cluster and status, the most telling last."""
+    facts = {
+        "launch_type": request.launch_type,
+        "family": request.family,
+        "started_by": request.started_by,
+        "instance": request.container_instance
+        and member_arn(scope, "container-instance", cluster, request.container_instance),
+    }
+    return {name: value for name, value in facts.items() if value is not None}

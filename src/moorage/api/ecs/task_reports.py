@@ -16,6 +16,7 @@ from moorage.api.ecs.errors import InvalidParameter
 from moorage.api.ecs.lookup import member_arn
 from moorage.api.ecs.registration import agents_cluster
 from moorage.link.payload import attachment_arn
+from moorage.model.cluster import Cluster
 from moorage.model.task import ContainerStatus, NetworkBinding, Task
 from moorage.model.task_definition import TaskDefinition
 from moorage.rules.lifecycle import ContainerReport, TaskReport, apply_report
@@ -117,13 +118,18 @@ def submit_attachment_state_changes(call: Call, request: SubmitAttachmentStateCh
     """The agent has found the interfaces of these attachments on its host."""
     with call.store.update() as tx:
         cluster = agents_cluster(tx, call, request.cluster)
-        tasks = {attachment_arn(task): task for task in tx.tasks.by("cluster", cluster.arn) if task.attachment_id}
         for change in request.attachments:
-            task = tasks.get(change.attachment_arn)
-            if task is None:
-                raise InvalidParameter(f"The attachment {change.attachment_arn} was not found.")
-            _attach(tx, task, change)
+            _attach(tx, _attached(tx, call, cluster, change.attachment_arn), change)
     return Acknowledgment()
+
+
+def _attached(tx: StateTx, call: Call, cluster: Cluster, arn: str) -> Task:
+    """The task of an attachment. A host of the fleet names its own cluster, which is not its tasks'."""
+    for task in tx.tasks.by("attachment", arn.rpartition("/")[2]):
+        known = (task.account, task.region) == call.scope and attachment_arn(task) == arn
+        if known and (cluster.fargate or task.cluster == cluster.arn):
+            return task
+    raise InvalidParameter(f"The attachment {arn} was not found.")
 
 
 def _task(tx: StateTx, call: Call, cluster: str | None, name: str) -> Task:

@@ -14,7 +14,7 @@ import msgspec
 from moorage.base.ids import ContainerInstanceArn
 from moorage.model.tags import Tag
 from moorage.model.task import Container, ContainerOverride, NetworkBinding, Task
-from moorage.model.task_definition import EphemeralStorage, KeyValue
+from moorage.model.task_definition import KeyValue
 from moorage.store import State, StateTx
 
 ARCHITECTURE: Final = "ecs.cpu-architecture"
@@ -75,7 +75,6 @@ class OverrideShape(Shape, frozen=True, kw_only=True):
     memory: str | None = None
     task_role_arn: str | None = None
     execution_role_arn: str | None = None
-    ephemeral_storage: EphemeralStorage | None = None
 
 
 class TaskShape(Shape, frozen=True, kw_only=True):
@@ -92,9 +91,7 @@ class TaskShape(Shape, frozen=True, kw_only=True):
     created_at: float
     desired_status: str
     enable_execute_command: bool
-    ephemeral_storage: EphemeralStorage | None = None
     execution_stopped_at: float | None = None
-    fargate_ephemeral_storage: EphemeralStorage | None = None
     group: str
     health_status: Literal["HEALTHY", "UNHEALTHY", "UNKNOWN"]
     inference_accelerators: tuple[()]
@@ -172,9 +169,7 @@ def _task(task: Task, attributes: tuple[NameValue, ...], tags: tuple[Tag, ...]) 
         created_at=task.created_at,
         desired_status=task.desired_status,
         enable_execute_command=task.enable_execute_command,
-        ephemeral_storage=task.ephemeral_storage,
         execution_stopped_at=task.execution_stopped_at,
-        fargate_ephemeral_storage=task.ephemeral_storage if fargate else None,
         group=task.group,
         health_status="UNKNOWN",
         inference_accelerators=(),
@@ -256,7 +251,6 @@ def _overrides(task: Task) -> OverrideShape:
         memory=given.memory,
         task_role_arn=given.task_role_arn,
         execution_role_arn=given.execution_role_arn,
-        ephemeral_storage=given.ephemeral_storage,
     )
 
 

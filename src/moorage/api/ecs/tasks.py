@@ -18,6 +18,7 @@ from moorage.api.ecs.task_lookup import task_arn
 from moorage.api.ecs.task_network import attach
 from moorage.api.ecs.task_requests import (
     INSTANCES_MAX,
+    Constraints,
     RunTaskRequest,
     StartTaskRequest,
     check_common,
@@ -71,9 +72,13 @@ def _ec2(tx: StateTx, call: Call, launch: Launch, request: RunTaskRequest) -> Pl
     if launch.network and not subnets:
         return Placement((), _no_address(launch))
     zones = (Zones(frozenset(subnet.availability_zone for subnet in subnets)),) if launch.network else ()
-    members = (MemberOf(predicate, _groups_on(tx, launch)) for predicate in constraints.members_of)
+    members = _members(tx, launch, constraints)
     want = Want(launch.resources, (*launch.filters, *zones, *members), constraints.distinct, strategies)
     return place(want, request.count, pool, tx.usage.group(launch.cluster.arn, launch.group), call.dice)
+
+
+def _members(tx: StateTx, launch: Launch, constraints: Constraints) -> list[MemberOf]:
+    return [MemberOf(predicate, _groups_on(tx, launch)) for predicate in constraints.members_of]
 
 
 def _groups_on(tx: StateTx, launch: Launch) -> GroupsOn:
@@ -133,7 +138,7 @@ def _answered_before(tx: StateTx, call: Call, cluster: Cluster, request: RunTask
     if token is None or call.now_s - token.created_at >= CLIENT_TOKEN_KEPT_S:
         return None
     if token.fingerprint != fingerprint(request):
-        raise Conflict("The client token was used before with other parameters.")
+        raise Conflict("The client token was used before with other parameters.", token.tasks)
     return [task for task in map(tx.tasks.get, token.tasks) if task is not None]
 
 
@@ -164,11 +169,12 @@ def start_task(call: Call, request: StartTaskRequest) -> TasksAnswer:
     with call.store.update() as tx:
         cluster = active_cluster(tx, call.scope, request.cluster)
         launch = prepare(tx, call.scope, cluster, EC2, request)
+        members = _members(tx, launch, placement_constraints(launch.definition, ()))
         chosen: list[Choice] = []
         refusals: list[Refusal] = []
         for name in names:
             arn = ContainerInstanceArn(member_arn(call.scope, "container-instance", cluster, name))
-            found = _on_instance(tx, launch, arn)
+            found = _on_instance(tx, launch, members, arn)
             if isinstance(found, Choice):
                 chosen.append(found)
             else:
@@ -178,7 +184,9 @@ def start_task(call: Call, request: StartTaskRequest) -> TasksAnswer:
         return TasksAnswer(tasks=task_shapes(tx, tasks, tags=True), failures=tuple(failures))
 
 
-def _on_instance(tx: StateTx, launch: Launch, arn: ContainerInstanceArn) -> Choice | Refusal:
+def _on_instance(
+    tx: StateTx, launch: Launch, members: Sequence[MemberOf], arn: ContainerInstanceArn
+) -> Choice | Refusal:
     instance = tx.container_instances.get(arn)
     if instance is None or instance.cluster != launch.cluster.arn:
         return Refusal("MISSING", "the cluster has no such container instance", arn)
@@ -187,7 +195,7 @@ def _on_instance(tx: StateTx, launch: Launch, arn: ContainerInstanceArn) -> Choi
         return Refusal("INACTIVE", f"the container instance is {instance.status}", arn)
     subnets = launch.network.subnets if launch.network else ()
     zones = (Zones(frozenset(subnet.availability_zone for subnet in subnets)),) if launch.network else ()
-    want = Want(launch.resources, (*launch.filters, *zones))
+    want = Want(launch.resources, (*launch.filters, *zones, *members))
     refusal = check(want, node, tx.usage.group(launch.cluster.arn, launch.group))
     return refusal or Choice(node, node.zone or "")
 

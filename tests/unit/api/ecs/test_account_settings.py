@@ -40,15 +40,15 @@ def test_effective_settings_are_all_there_are_in_pages_of_ten() -> None:
 
 def test_the_default_is_everyones_until_one_sets_his_own() -> None:
     call = make_call()
-    default = ask(call, "PutAccountSettingDefault", name="containerInsights", value="enabled")["setting"]
-    assert default == {"name": "containerInsights", "value": "enabled", "principalArn": ROOT, "type": "user"}
-    assert _effective(call, "containerInsights", principalArn=USER) == "enabled"
-    own = ask(call, "PutAccountSetting", name="containerInsights", value="enhanced", principalArn=USER)["setting"]
+    default = ask(call, "PutAccountSettingDefault", name="awsvpcTrunking", value="enabled")["setting"]
+    assert default == {"name": "awsvpcTrunking", "value": "enabled", "principalArn": ROOT, "type": "user"}
+    assert _effective(call, "awsvpcTrunking", principalArn=USER) == "enabled"
+    own = ask(call, "PutAccountSetting", name="awsvpcTrunking", value="disabled", principalArn=USER)["setting"]
     assert own["principalArn"] == USER
-    assert _effective(call, "containerInsights", principalArn=USER) == "enhanced"
-    assert _effective(call, "containerInsights") == "enabled"
+    assert _effective(call, "awsvpcTrunking", principalArn=USER) == "disabled"
+    assert _effective(call, "awsvpcTrunking") == "enabled"
     listed = ask(call, "ListAccountSettings", principalArn=USER)["settings"]
-    assert [(one["value"], one["principalArn"]) for one in listed] == [("enhanced", USER)]
+    assert [(one["value"], one["principalArn"]) for one in listed] == [("disabled", USER)]
 
 
 def test_what_the_root_sets_for_itself_is_the_default() -> None:
@@ -60,20 +60,20 @@ def test_what_the_root_sets_for_itself_is_the_default() -> None:
 
 def test_deleting_a_setting_uncovers_what_is_beneath() -> None:
     call = make_call()
-    ask(call, "PutAccountSettingDefault", name="containerInsights", value="enabled")
-    ask(call, "PutAccountSetting", name="containerInsights", value="disabled", principalArn=USER)
-    gone = ask(call, "DeleteAccountSetting", name="containerInsights", principalArn=USER)["setting"]
+    ask(call, "PutAccountSettingDefault", name="awsvpcTrunking", value="enabled")
+    ask(call, "PutAccountSetting", name="awsvpcTrunking", value="disabled", principalArn=USER)
+    gone = ask(call, "DeleteAccountSetting", name="awsvpcTrunking", principalArn=USER)["setting"]
     assert (gone["value"], gone["principalArn"]) == ("disabled", USER)
-    assert _effective(call, "containerInsights", principalArn=USER) == "enabled"
-    ask(call, "DeleteAccountSetting", name="containerInsights")
-    assert _effective(call, "containerInsights") == "disabled"
+    assert _effective(call, "awsvpcTrunking", principalArn=USER) == "enabled"
+    ask(call, "DeleteAccountSetting", name="awsvpcTrunking")
+    assert _effective(call, "awsvpcTrunking") == "disabled"
 
 
 def test_settings_can_be_filtered_by_value() -> None:
     call = make_call()
-    ask(call, "PutAccountSettingDefault", name="containerInsights", value="enabled")
-    assert ask(call, "ListAccountSettings", name="containerInsights", value="enabled")["settings"]
-    assert ask(call, "ListAccountSettings", name="containerInsights", value="disabled")["settings"] == []
+    ask(call, "PutAccountSettingDefault", name="awsvpcTrunking", value="enabled")
+    assert ask(call, "ListAccountSettings", name="awsvpcTrunking", value="enabled")["settings"]
+    assert ask(call, "ListAccountSettings", name="awsvpcTrunking", value="disabled")["settings"] == []
     with pytest.raises(Refused, match="specify the name"):
         ask(call, "ListAccountSettings", value="enabled")
 
@@ -87,6 +87,9 @@ def test_settings_can_be_filtered_by_value() -> None:
         ("guardDutyActivate", "on", "cannot be changed"),
         ("fargateTaskRetirementWaitPeriod", "3", "must be one of"),
         ("fargateFIPSMode", "enabled", "no FIPS"),
+        ("containerInsights", "enhanced", "keeps no metrics"),
+        ("defaultLogDriverMode", "blocking", "never blocks a container"),
+        ("tagResourceAuthorization", "on", "no policies"),
     ],
 )
 def test_values_that_cannot_hold_are_refused(name: str, value: str, why: str) -> None:

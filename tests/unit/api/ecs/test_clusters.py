@@ -65,8 +65,8 @@ def test_a_name_that_cannot_be_is_refused(name: str) -> None:
 
 def test_container_insights_follow_the_account() -> None:
     call = make_call()
-    ask(call, "PutAccountSettingDefault", name="containerInsights", value="enhanced")
-    assert ask(call, "CreateCluster")["cluster"]["settings"][0]["value"] == "enhanced"
+    ask(call, "PutAccountSettingDefault", name="containerInsights", value="disabled")
+    assert ask(call, "CreateCluster")["cluster"]["settings"][0]["value"] == "disabled"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,8 @@ def test_container_insights_follow_the_account() -> None:
     [
         [{"name": "colour", "value": "red"}],
         [{"name": "containerInsights", "value": "loud"}],
-        [{"name": "containerInsights", "value": "enabled"}] * 2,
+        [{"name": "containerInsights", "value": "enabled"}],
+        [{"name": "containerInsights", "value": "disabled"}] * 2,
     ],
 )
 def test_settings_that_clusters_have_not_are_refused(settings: list[dict[str, str]]) -> None:
@@ -147,7 +148,7 @@ def test_lists_come_in_pages() -> None:
 def test_settings_can_be_changed(operation: str) -> None:
     call = make_call()
     ask(call, "CreateCluster")
-    settings = [{"name": "containerInsights", "value": "enabled"}]
+    settings = [{"name": "containerInsights", "value": "disabled"}]
     assert ask(call, operation, cluster="default", settings=settings)["cluster"]["settings"] == settings
     assert ask(call, "DescribeClusters", include=["SETTINGS"])["clusters"][0]["settings"] == settings
 

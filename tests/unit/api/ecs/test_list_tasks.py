@@ -64,6 +64,32 @@ def test_pages_follow_one_another_and_hold_each_task_once() -> None:
     assert set(seen) == all_of_them
 
 
+def test_filters_hold_together() -> None:
+    call = installation(instances=2)
+    define(call)
+    define(call, "other")
+    tasks = [run(call, taskDefinition=family) for family in ("web", "other") * 4]
+    records = {arn: call.store.view().tasks.get(arn) for arn in tasks}
+    for host in call.store.view().container_instances:
+        wanted = {arn for arn, one in records.items() if one and (one.instance, one.family) == (host.arn, "web")}
+        assert listed(call, containerInstance=host.arn, family="web", launchType="EC2") == wanted
+        assert listed(call, containerInstance=host.arn, family="web", launchType="FARGATE") == set()
+
+
+def test_pages_stay_true_while_tasks_come_and_go() -> None:
+    call = installation(instances=3)
+    define(call)
+    before = sorted(run(call) for _ in range(12))
+    page = ask(call, "ListTasks", maxResults=4)
+    assert page["taskArns"] == before[:4]
+    for arn in (before[3], before[6]):  # the one that the token names, and one that is yet to come
+        ask(call, "StopTask", task=arn)
+    added = {run(call) for _ in range(5)}
+    rest = ask(call, "ListTasks", nextToken=page["nextToken"])["taskArns"]
+    assert set(before[4:]) - {before[6]} <= set(rest) <= set(before[4:]) - {before[6]} | added
+    assert rest == sorted(rest)
+
+
 @pytest.mark.parametrize(
     ("members", "code"),
     [

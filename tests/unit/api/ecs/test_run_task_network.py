@@ -27,7 +27,6 @@ def test_a_fargate_task_has_an_interface_and_no_instance() -> None:
     assert (task["launchType"], task["platformVersion"], task["platformFamily"]) == ("FARGATE", "1.4.0", "Linux")
     assert (task["lastStatus"], task["availabilityZone"]) == ("PROVISIONING", "us-east-1b")
     assert "containerInstanceArn" not in task
-    assert task["ephemeralStorage"] == task["fargateEphemeralStorage"] == {"sizeInGiB": 20}
     (interface,) = call.store.view().network_interfaces
     assert details(task) == {
         "subnetId": SUBNETS["b"],

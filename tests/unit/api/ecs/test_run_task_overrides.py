@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from moorage.base.errors import Refused
 from tests.unit.api.ecs.asking import ask
@@ -48,15 +49,17 @@ def test_fargate_sizes_hold_for_overrides_too() -> None:
     assert refused.value.code == "ClientException"
 
 
-def test_ephemeral_storage_is_fargates() -> None:
-    call = installation(hosts=1)
-    define(call)
-    define_fargate(call)
-    storage = {"ephemeralStorage": {"sizeInGiB": 30}}
-    run = {"taskDefinition": "fargate", "launchType": "FARGATE", "networkConfiguration": awsvpc()}
-    assert ask(call, "RunTask", **run, overrides=storage)["tasks"][0]["ephemeralStorage"] == {"sizeInGiB": 30}
-    with pytest.raises(Refused, match="only supported for tasks using the Fargate"):
-        ask(call, "RunTask", taskDefinition="web", overrides=storage)
+def test_what_an_override_asks_of_the_agent_counts_for_placement() -> None:
+    call = installation()
+    define(call, containerDefinitions=[{"name": "app", "image": "busybox", "memory": 64}])
+    (host,) = call.store.view().container_instances
+    with call.store.update() as tx:
+        kept = tuple(one for one in host.attributes if not one.name.endswith("docker-remote-api.1.21"))
+        tx.container_instances.put(replace(host, attributes=kept))
+    assert ask(call, "RunTask", taskDefinition="web")["tasks"]
+    soft = {"containerOverrides": [{"name": "app", "memoryReservation": 32}]}
+    (failure,) = ask(call, "RunTask", taskDefinition="web", overrides=soft)["failures"]
+    assert failure["reason"] == "ATTRIBUTE"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,8 @@ def test_ephemeral_storage_is_fargates() -> None:
         ({"containerOverrides": [{"name": "app", "command": ["\0"]}]}, "the character NUL"),
         ({"containerOverrides": [{"name": "app", "environment": [{"name": "", "value": "x"}]}]}, "must not be empty"),
         ({"containerOverrides": [{"name": "app", "resourceRequirements": [{"type": "GPU"}]}]}, "not supported"),
+        ({"ephemeralStorage": {"sizeInGiB": 30}}, "overrides.ephemeralStorage is not supported by Moorage yet."),
+        ({"taskRoleArn": "my-role"}, "taskRoleArn is not supported by Moorage yet"),
         ({"cpu": "much"}, "Invalid 'cpu' setting for task."),
         ({"cpu": "64"}, "Invalid 'cpu' setting for task."),
         ({"cpu": "128", "containerOverrides": [{"name": "app", "cpu": 256}]}, "The sum of the 'cpu'"),

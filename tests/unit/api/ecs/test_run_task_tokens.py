@@ -25,10 +25,11 @@ def test_the_same_request_again_is_answered_with_the_same_tasks() -> None:
 def test_another_request_with_the_token_is_a_conflict() -> None:
     call = installation()
     define(call)
-    ask(call, "RunTask", **RUN)
+    first = ask(call, "RunTask", **RUN)
     with pytest.raises(Refused) as refused:
         ask(call, "RunTask", **{**RUN, "count": 1})
     assert refused.value.code == "ConflictException"
+    assert list(refused.value.members["resourceIds"]) == [task["taskArn"] for task in first["tasks"]]
 
 
 def test_a_token_is_forgotten_after_a_day() -> None:

@@ -67,7 +67,6 @@ def test_what_was_registered_is_described() -> None:
         "cpu": ".25 vCPU",
         "memory": "0.5GB",
         "runtimePlatform": {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"},
-        "ephemeralStorage": {"sizeInGiB": 25},
     }
     registered = ask(call, "RegisterTaskDefinition", family="web", containerDefinitions=[part], **asked)
     described = ask(call, "DescribeTaskDefinition", taskDefinition="web")

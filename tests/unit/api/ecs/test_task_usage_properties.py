@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moorage.api.call import Call
+from moorage.model.task import LaunchType
 from moorage.store.usage import NOTHING, Usage
 from tests.unit.api.ecs.asking import ask
 from tests.unit.api.ecs.fleet import awsvpc, define, define_fargate, installation, report_stopped
 from tests.unit.records import a_task
 
+LAUNCH_TYPES: tuple[LaunchType, ...] = ("EC2", "FARGATE", "EXTERNAL")
+STARTING = ("PROVISIONING", "PENDING", "ACTIVATING")
 RUNS: dict[str, dict[str, object]] = {
     "bridge": {"taskDefinition": "web"},
     "ports": {"taskDefinition": "ports"},
@@ -55,6 +58,14 @@ def check_index(call: Call) -> None:
         assert {arn: (one.cpu, one.memory, one.tasks) for arn, one in kept.items()} == {
             arn: (one.cpu, one.memory, one.tasks) for arn, one in anew.items()
         }
+    for cluster in state.clusters:
+        ours = [task for task in state.tasks if task.cluster == cluster.arn and not task.stopped]
+        for usage in (state.usage.cluster(cluster.arn), counted.cluster(cluster.arn)):
+            assert len(usage) == len(ours)
+            assert usage.tasks("running") == sum(task.last_status == "RUNNING" for task in ours)
+            for kind in LAUNCH_TYPES:
+                pending = [task for task in ours if task.last_status in STARTING and task.launch_type == kind]
+                assert usage.tasks("pending", kind) == len(pending)
     for task in state.tasks:
         kept_group = state.usage.group(task.cluster, task.group)
         anew_group = counted.group(task.cluster, task.group)
