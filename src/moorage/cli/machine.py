@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import secrets
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -62,6 +63,15 @@ def claims() -> Iterator[Claim]:
     """The claims of all installations that run on this machine."""
     for path in sorted(SHARED.glob("*.json")):
         yield msgspec.json.decode(path.read_bytes(), type=Claim)
+
+
+def new_id() -> str:
+    """An installation's id: eight hexadecimal digits, of which the first four, which name its links, are its own here."""
+    known = {other.id[:4] for other in claims()}
+    while True:
+        fresh = secrets.token_hex(4)
+        if fresh[:4] not in known:
+            return fresh
 
 
 def _taken(own_id: str) -> list[Network]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 import signal
 import subprocess
@@ -127,7 +126,7 @@ def _settings(known: Settings | None, wanted: Wanted) -> Settings:
     if len(account) != 12 or not account.isdigit():
         raise click.ClickException(f"--account {account}: an account id has 12 digits")
     if known is None:
-        own_id = secrets.token_hex(4)
+        own_id = machine.new_id()
         fresh = Settings(
             id=own_id,
             account=AccountId(account),
