@@ -66,7 +66,7 @@ def claims() -> Iterator[Claim]:
 
 
 def new_id() -> str:
-    """An installation's id: eight hexadecimal digits, of which the first four, which name its links, are its own here."""
+    """An installation's id: eight hexadecimal digits; the first four name its links and are its own on this machine."""
     known = {other.id[:4] for other in claims()}
     while True:
         fresh = secrets.token_hex(4)
