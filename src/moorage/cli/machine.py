@@ -66,7 +66,7 @@ def claims() -> Iterator[Claim]:
 
 
 def new_id() -> str:
-    """An installation's id: eight hexadecimal digits; the first four name its links and are its own on this machine."""
+    """An installation's id: eight hexadecimal digits; the first four name its links and are its own here."""
     known = {other.id[:4] for other in claims()}
     while True:
         fresh = secrets.token_hex(4)
