@@ -53,7 +53,7 @@ def measure(options: Options) -> list[Figure]:
         for title, mix in mixes.items():
             for connections in CONNECTIONS:
                 found = {one.name: [Series(one.name) for _ in range(3)] for one in contenders}
-                for _ in range(options.runs(5, 2)):
+                for _ in options.rounds(5, 2, f"API, {title}, {connections} connections"):
                     for one in contenders:
                         _add(found[one.name], _load(one, mix(one), connections, options.runs(4, 2)))
                 figures.extend(_figures(f"{title}, {connections} connections", list(found.values())))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -54,3 +56,10 @@ class Options:
 
     def runs(self, usual: int, quick: int) -> int:
         return quick if self.quick else usual
+
+    def rounds(self, usual: int, quick: int, what: str) -> Iterator[int]:
+        """Count the rounds, and tell on the error stream how far it has come: some take minutes."""
+        total = self.runs(usual, quick)
+        for number in range(total):
+            print(f"{what}: round {number + 1} of {total}", file=sys.stderr, flush=True)
+            yield number

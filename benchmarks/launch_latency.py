@@ -47,7 +47,7 @@ def measure(options: Options) -> list[Figure]:
         series = [Series(one.name, note=one.note) for one in contenders]
         for contender in contenders:  # once uncounted: caches, and what each sets up at its first container
             _run(contender, beacon, Series(""))
-        for _ in range(options.runs(20, 5)):
+        for _ in options.rounds(20, 5, "launch latency"):
             for contender, found in zip(contenders, series, strict=True):
                 _run(contender, beacon, found)
     note = "first instruction: the first packet of the container's only process, stamped by the host's kernel"

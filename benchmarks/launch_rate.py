@@ -61,7 +61,7 @@ def measure(options: Options) -> list[Figure]:
         best, trial = _quickest(commands, beacon, options.runs(60, 20))
         compared = (ours, best, api)
         found = {one.name: _found(one) for one in compared}
-        for _ in range(options.runs(5, 2)):
+        for _ in options.rounds(5, 2, "launch rate"):
             for contender in compared:
                 _run(contender, beacon, count, found[contender.name])
     notes = [f"of the two ways to use Docker's command, the better; tried with fewer: {trial}"]

@@ -26,18 +26,18 @@ POLL_S: Final = 0.002
 def measure(options: Options) -> list[Figure]:
     with contextlib.ExitStack() as undo:
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="moorage-bench-")))
-        starts = _starts(folder, options.runs(7, 2))
+        starts = _starts(folder, options.rounds(7, 2, "start"))
         watched_s = float(options.runs(10, 3))
         return [starts, *_footprint(folder, watched_s, options.runs(5, 1))]
 
 
-def _starts(folder: Path, runs: int) -> Figure:
+def _starts(folder: Path, rounds: Iterable[int]) -> Figure:
     first = Series("Moorage, first answer", note="first start: nothing was there")
     again = Series("Moorage, first answer, started again", note="the installation was there")
     ready = Series("Moorage, tasks can be placed", note="`moor up --detach` has returned")
     docker = Series("dockerd, first answer", note="with its containerd")
     moto = Series("moto_server, first answer", note="no containers")
-    for number in range(runs):
+    for number in rounds:
         home = folder / f"home-{number}"
         installation = Installation(home)
         for series in (first, again):
