@@ -260,7 +260,7 @@ def say_what_next() -> None:
   eval "$({tool}/moor env)"                 this shell's AWS clients now mean Moorage
   {tool}/aws ecs list-tasks --output table
   {tool}/aws ecs describe-clusters --clusters default --include STATISTICS
-  {tool}/aws logs tail {LOG_GROUP}
+  {tool}/aws logs filter-log-events --log-group-name {LOG_GROUP} --query 'events[].message'
   {tool}/moor run {IMAGE} -- sh -c 'echo from Fargate; nproc'
   {tool}/moor run --ec2 {IMAGE} -- uname -a
   {tool}/moor ps --all                      every task, with its exit code

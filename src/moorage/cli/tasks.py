@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
@@ -255,7 +256,7 @@ def logs(task: str, follow: bool, cluster: str | None, as_json: bool) -> None:
             over = not described or described[0]["lastStatus"] == "STOPPED"
             for timestamp_ms, message in reader.fresh():
                 if as_json:
-                    show_json({"timestamp": timestamp_ms, "message": message})
+                    click.echo(json.dumps({"timestamp": timestamp_ms, "message": message}))
                 else:
                     click.echo(message)
             if over or not follow:

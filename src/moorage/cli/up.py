@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -26,6 +28,7 @@ from moorage.model.installation import ZONE_LETTERS, NodeSettings, Settings
 DEFAULT_LISTEN: Final = "127.0.0.1:8780"
 DEFAULT_ACCOUNT: Final = "123456789012"
 DEFAULT_REGION: Final = "us-east-1"
+REGION_NAME: Final = re.compile(r"[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?")  # as in every partition until now
 # cpu is shared by weight and can be promised more than once; memory never is.
 FARGATE_CPU_OVERCOMMIT: Final = 4.0
 # A cold start with an empty page cache takes some seconds; past this something is wrong and the logs say what.
@@ -97,25 +100,45 @@ def up(detach: bool, **options: Any) -> None:
     In the foreground, Ctrl-C ends it as `moor down` does; SIGTERM stops the programs and leaves containers running.
     """
     home = Home.chosen()
+    wanted = Wanted(**options)
+    known = home.load()
+    _refuse(lacks(wanted.fargate_runtime or _runtime(known)))
     alive = programs.running(home)
-    if programs.SUPERVISOR in alive:
-        console.print(f"Moorage already runs in {home.path} at {home.require().endpoint}")
+    if known is not None and programs.SUPERVISOR in alive:
+        console.print(f"Moorage already runs in {home.path} at {known.endpoint}")
         return
     if alive:
         programs.stop(home)  # their supervisor was killed; what they ran goes on
-    settings = _settings(home.load(), Wanted(**options))
-    runtime = settings.nodes[0].runtime if settings.nodes else "crun"
-    missing = [*lacks(runtime), *filter(None, [port_lack(settings.host, settings.port)])]
-    if missing:
-        raise click.ClickException("this machine is not ready:\n" + "\n".join(f"  - {lack}" for lack in missing))
+    settings = _settings(known, wanted)
+    _refuse(filter(None, [port_lack(settings.host, settings.port)]))
     home.create()
     home.save(settings)
     machine.claim(settings, home.path)
     pid = programs.start_supervisor(home)
-    _wait_until_ready(home, pid)
+    try:
+        _wait_until_ready(home, pid)
+    except NotReady:
+        programs.stop(home)
+        if known is None:
+            take_down(home, settings)  # nothing of anybody's runs here yet
+        raise
     _say_how_to_use_it(home, settings)
     if not detach:
         _stay(home, settings)
+
+
+class NotReady(click.ClickException):
+    """The programs were started and did not become ready."""
+
+
+def _refuse(lacks: Iterable[str]) -> None:
+    missing = "\n".join(f"  - {lack}" for lack in lacks)
+    if missing:
+        raise click.ClickException(f"this machine is not ready:\n{missing}")
+
+
+def _runtime(known: Settings | None) -> str:
+    return known.nodes[0].runtime if known and known.nodes else "crun"
 
 
 def _settings(known: Settings | None, wanted: Wanted) -> Settings:
@@ -123,6 +146,9 @@ def _settings(known: Settings | None, wanted: Wanted) -> Settings:
     host, port = wanted.listen or ListenAddress()(DEFAULT_LISTEN)
     account = wanted.account or DEFAULT_ACCOUNT
     regions = tuple(Region(name) for name in wanted.regions or (DEFAULT_REGION,))
+    for region in regions:
+        if not REGION_NAME.fullmatch(region):
+            raise click.ClickException(f"--region {region}: a region's name reads like us-east-1")
     if len(account) != 12 or not account.isdigit():
         raise click.ClickException(f"--account {account}: an account id has 12 digits")
     if known is None:
@@ -194,9 +220,8 @@ def _wait_until_ready(home: Home, supervisor: int) -> None:
                 break
             progress.update(line, description=f"starting {', '.join(waiting or ['Moorage'])}")
             time.sleep(0.02)
-    programs.stop(home)
     tail = (home.logs / "supervisor.log").read_text(errors="replace").splitlines()[-8:]
-    raise click.ClickException("\n  ".join(["Moorage did not start; its log ends with:", *tail]))
+    raise NotReady("\n  ".join([f"Moorage did not start; {home.logs}/supervisor.log ends with:", *tail]))
 
 
 def _is_zombie(pid: int) -> bool:
