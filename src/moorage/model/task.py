@@ -111,7 +111,6 @@ class TaskOverride(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     container_overrides: tuple[ContainerOverride, ...] = ()
     cpu: str | None = None
     memory: str | None = None
-    task_role_arn: str | None = None
     execution_role_arn: str | None = None
 
 
@@ -152,7 +151,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     attachment_id: str | None = None
     network: TaskNetwork | None = None
     platform_version: str | None = None
-    enable_execute_command: bool = False
     tags: Tags = ()
 
     desired_status: DesiredStatus = "RUNNING"

@@ -47,7 +47,6 @@ def effective(definition: TaskDefinition, overrides: TaskOverride, *, fargate: b
         cpu=_size("cpu", overrides.cpu, cpu_units, EC2_CPU_MAX_UNITS) or definition.cpu,
         memory=_size("memory", overrides.memory, memory_mib, MEMORY_MAX_MIB) or definition.memory,
         containers=tuple(_container(part, by_name.get(part.name)) for part in definition.containers),
-        task_role_arn=overrides.task_role_arn or definition.task_role_arn,
         execution_role_arn=overrides.execution_role_arn or definition.execution_role_arn,
     )
     fault = FAULTS["FARGATE" if fargate else "EC2"](result) or _sum_fault(result)

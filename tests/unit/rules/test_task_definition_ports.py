@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.unit.rules.drafts import a_part, refusal, registered
 
 
-def _mapped(*mappings: dict[str, object], name: str = "app") -> dict[str, object]:
+def _mapped(*mappings: Mapping[str, object], name: str = "app") -> dict[str, object]:
     return a_part(name=name, portMappings=list(mappings))
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from moorage.api.call import Call
 from moorage.api.ecs.attributes import check_attributes, is_custom
-from moorage.api.ecs.errors import ClientRefused, InvalidParameter
+from moorage.api.ecs.errors import ClientRefused, ClusterNotFound, InvalidParameter
 from moorage.api.ecs.instance_shapes import (
     AttributeShape,
     ContainerInstanceShape,
@@ -216,7 +216,10 @@ def discover_poll_endpoint(call: Call, request: DiscoverPollEndpointRequest) -> 
     """Where the agent opens its two websockets: agents add `/ws` to each. They keep the answer for twelve hours."""
     state = call.store.view()
     if request.cluster:
-        agents_cluster(state, call, request.cluster)
+        try:
+            agents_cluster(state, call, request.cluster)
+        except ClusterNotFound as error:  # this operation's model has no such error
+            raise ClientRefused(error.message) from error
     arn = request.container_instance
     if arn and arn.startswith("arn:"):
         _instance_of(state, call, arn)

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from moorage.api.ecs import tags as tag_rules
-from moorage.api.ecs.errors import InvalidParameter, UnsupportedFeature
+from moorage.api.ecs.errors import InvalidParameter
 from moorage.model.cluster import Cluster, StrategyItem
 from moorage.model.tags import Tag, Tags
 from moorage.model.task import TaskOverride
@@ -51,7 +51,7 @@ class PlacementStrategy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What RunTask and StartTask have in common."""
+    """What RunTask and StartTask have in common. `reference_id` is told nowhere, by ECS neither."""
 
     task_definition: str = ""
     cluster: str | None = None
@@ -62,7 +62,6 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tags: tuple[Tag, ...] = ()
     propagate_tags: str | None = None
     enable_ecs_managed_tags: bool = msgspec.field(name="enableECSManagedTags", default=False)
-    enable_execute_command: bool = False
     reference_id: str | None = None
 
 
@@ -91,8 +90,6 @@ def check_common(request: LaunchRequest, operation: str) -> None:
         raise InvalidParameter("Invalid namespace for group. The namespace service is reserved for services.")
     if request.reference_id is not None and len(request.reference_id) > REFERENCE_MAX_CHARS:
         raise InvalidParameter(f"referenceId must be at most {REFERENCE_MAX_CHARS} characters long.")
-    if request.enable_execute_command:
-        raise UnsupportedFeature("enableExecuteCommand is not supported by Moorage yet.")
     if request.propagate_tags not in (None, "TASK_DEFINITION", "NONE"):
         raise InvalidParameter("propagateTags must be TASK_DEFINITION or NONE: a task run by itself has no service.")
 

@@ -73,7 +73,6 @@ class OverrideShape(Shape, frozen=True, kw_only=True):
     inference_accelerator_overrides: tuple[()]
     cpu: str | None = None
     memory: str | None = None
-    task_role_arn: str | None = None
     execution_role_arn: str | None = None
 
 
@@ -168,7 +167,7 @@ def _task(task: Task, attributes: tuple[NameValue, ...], tags: tuple[Tag, ...]) 
         cpu=str(task.reserved.cpu),
         created_at=task.created_at,
         desired_status=task.desired_status,
-        enable_execute_command=task.enable_execute_command,
+        enable_execute_command=False,  # it cannot be asked for yet
         execution_stopped_at=task.execution_stopped_at,
         group=task.group,
         health_status="UNKNOWN",
@@ -249,7 +248,6 @@ def _overrides(task: Task) -> OverrideShape:
         inference_accelerator_overrides=(),
         cpu=given.cpu,
         memory=given.memory,
-        task_role_arn=given.task_role_arn,
         execution_role_arn=given.execution_role_arn,
     )
 

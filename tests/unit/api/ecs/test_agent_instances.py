@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from moorage.api.call import Call
 from moorage.api.ecs import container_instances as api
 from moorage.api.ecs.errors import ClientRefused, ClusterNotFound, InvalidParameter
+from moorage.api.ecs.instance_shapes import Failure
 from moorage.base.ids import ContainerInstanceArn
 from moorage.model.container_instance import Resources
 from moorage.model.tags import Tag
@@ -47,7 +48,7 @@ def test_what_the_tasks_take_is_missing_from_what_remains() -> None:
 def test_instances_are_found_by_id_and_arn_and_the_rest_is_missing() -> None:
     answer = describe(a_call(), "a" * 32, INSTANCE, MISSING)
     assert [one.container_instance_arn for one in answer.container_instances] == [INSTANCE]
-    assert answer.failures == (api.Failure(arn=MISSING, reason="MISSING"),)
+    assert answer.failures == (Failure(arn=MISSING, reason="MISSING"),)
 
 
 def test_tags_and_health_are_shown_where_they_are_asked_for() -> None:
@@ -110,7 +111,7 @@ def test_draining_and_back() -> None:
         answer = api.update_container_instances_state(call, request)
         (instance,) = answer.container_instances
         assert (instance.status, instance.version) == (status, version)
-        assert answer.failures == (api.Failure(arn=MISSING, reason="MISSING"),)
+        assert answer.failures == (Failure(arn=MISSING, reason="MISSING"),)
 
 
 def test_no_other_status_can_be_set() -> None:

@@ -63,7 +63,6 @@ def test_it_is_not_seen(call: Call, name: str) -> None:
         ("RegisterContainerInstance", {"totalResources": RESOURCES}),
         ("ListAttributes", {"targetType": "container-instance"}),
         ("PutAttributes", {"attributes": [{"name": "a", "targetId": HOST}]}),
-        ("DiscoverPollEndpoint", {}),
     ],
 )
 def test_nothing_can_be_done_with_it(call: Call, operation: str, members: dict[str, object], name: str) -> None:
@@ -89,6 +88,8 @@ def test_its_hosts_are_not_named_anywhere(call: Call) -> None:
     assert HOST not in str(ask(call, "DescribeTasks", tasks=[task]))
     with pytest.raises(Refused, match="Your cluster is default"):
         ask(call, "DescribeContainerInstances", containerInstances=[HOST])
+    with pytest.raises(Refused, match="ClientException: Cluster not found"):
+        ask(call, "DiscoverPollEndpoint", cluster=FARGATE_CLUSTER)
     with pytest.raises(Refused, match="was not found"):
         ask(call, "DiscoverPollEndpoint", containerInstance=HOST)
     with pytest.raises(Refused, match="was not found"):

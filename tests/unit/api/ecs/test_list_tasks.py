@@ -54,7 +54,7 @@ def test_pages_follow_one_another_and_hold_each_task_once() -> None:
     seen: list[str] = []
     token = None
     while True:
-        more = {} if token is None else {"nextToken": token}
+        more: dict[str, object] = {} if token is None else {"nextToken": token}
         answer = ask(call, "ListTasks", maxResults=3, **more)
         seen += answer["taskArns"]
         token = answer.get("nextToken")

@@ -170,3 +170,10 @@ def test_an_inactive_definition_starts_nothing() -> None:
     ask(call, "DeregisterTaskDefinition", taskDefinition=name)
     with pytest.raises(Refused, match="TaskDefinition is inactive"):
         ask(call, "RunTask", taskDefinition=name)
+
+
+def test_a_definition_with_a_task_role_is_kept_and_cannot_be_run_yet() -> None:
+    call = installation()
+    define(call, taskRoleArn="my-role")
+    with pytest.raises(Refused, match="UnsupportedFeatureException: taskRoleArn is not supported by Moorage yet"):
+        ask(call, "RunTask", taskDefinition="web")

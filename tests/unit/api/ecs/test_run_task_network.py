@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ from tests.unit.api.ecs.fleet import report_stopped as stopped
 FARGATE = {"taskDefinition": "fargate", "launchType": "FARGATE"}
 
 
-def details(task: dict[str, object]) -> dict[str, str]:
-    (attachment,) = task["attachments"]  # type: ignore[misc]  # the answer's JSON
-    return {one["name"]: one["value"] for one in attachment["details"]}  # type: ignore[index]
+def details(task: dict[str, Any]) -> dict[str, str]:
+    (attachment,) = task["attachments"]
+    return {one["name"]: one["value"] for one in attachment["details"]}
 
 
 def test_a_fargate_task_has_an_interface_and_no_instance() -> None:

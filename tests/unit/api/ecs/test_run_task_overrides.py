@@ -75,7 +75,7 @@ def test_what_an_override_asks_of_the_agent_counts_for_placement() -> None:
         ({"containerOverrides": [{"name": "app", "environment": [{"name": "", "value": "x"}]}]}, "must not be empty"),
         ({"containerOverrides": [{"name": "app", "resourceRequirements": [{"type": "GPU"}]}]}, "not supported"),
         ({"ephemeralStorage": {"sizeInGiB": 30}}, "overrides.ephemeralStorage is not supported by Moorage yet."),
-        ({"taskRoleArn": "my-role"}, "taskRoleArn is not supported by Moorage yet"),
+        ({"taskRoleArn": "my-role"}, "overrides.taskRoleArn is not supported by Moorage yet"),
         ({"cpu": "much"}, "Invalid 'cpu' setting for task."),
         ({"cpu": "64"}, "Invalid 'cpu' setting for task."),
         ({"cpu": "128", "containerOverrides": [{"name": "app", "cpu": 256}]}, "The sum of the 'cpu'"),

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moorage.api.call import Call
+from moorage.model.node import NOTHING
 from moorage.model.task import LaunchType
-from moorage.store.usage import NOTHING, Usage
+from moorage.store.usage import Usage
 from tests.unit.api.ecs.asking import ask
 from tests.unit.api.ecs.fleet import awsvpc, define, define_fargate, installation, report_stopped
 from tests.unit.records import a_task
