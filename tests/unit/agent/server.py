@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from moorage.agent.http import HttpClient
+
 Answer = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]]]
 
 
@@ -32,13 +34,21 @@ class ScriptedApi:
     hang_up_after: int | None = None  # answers on one connection before it is closed, without a word
     url: str = ""
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
+    _clients: list[HttpClient] = field(default_factory=list)
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection until the test is over."""
         task = asyncio.get_running_loop().create_task(self.serve(reader, writer))
         self._serving.add(task)
 
+    def client(self) -> HttpClient:
+        """A client that ends with the server."""
+        self._clients.append(HttpClient(self.url))
+        return self._clients[-1]
+
     async def close(self) -> None:
+        for client in self._clients:
+            client.close()
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
@@ -63,7 +73,7 @@ class ScriptedApi:
                 writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data)
                 answered += 1
         finally:
-            writer.close()
+            writer.transport.abort()
 
 
 @asynccontextmanager
@@ -89,6 +99,10 @@ def run(work: Awaitable[None]) -> None:
     """A test that is a coroutine."""
 
     async def main() -> None:
-        await work
+        try:
+            await work
+        finally:
+            for _ in range(3):  # transports that were closed are let go in the loop's next rounds
+                await asyncio.sleep(0)
 
     asyncio.run(main())

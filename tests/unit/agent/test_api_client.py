@@ -9,7 +9,6 @@ import pytest
 
 from moorage.agent.api import Api, ApiRefused, EcsApi, Reporter
 from moorage.agent.background import Background
-from moorage.agent.http import HttpClient
 from moorage.agent.registration import NodeIdentity, attributes, register
 from moorage.agent.spec import PortBinding, SandboxId
 from moorage.agent.state import Registration, load_registration, save_registration
@@ -43,7 +42,7 @@ class StillClock:
 
 def ecs_of(server: ScriptedApi) -> EcsApi:
     signer = Signer(access_key_id="AKIA", secret="s", region="us-east-1", service="ecs")
-    return EcsApi(Api(HttpClient(server.url), signer, StillClock()))
+    return EcsApi(Api(server.client(), signer, StillClock()))
 
 
 def test_a_report_says_what_the_published_agent_says() -> None:

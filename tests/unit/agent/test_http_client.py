@@ -21,11 +21,10 @@ async def post(client: HttpClient, timeout_s: float = 5.0) -> Answer:
 def test_a_connection_is_used_again() -> None:
     async def work() -> None:
         async with listening(ScriptedApi()) as api:
-            client = HttpClient(api.url)
+            client = api.client()
             for _ in range(3):
                 assert (await post(client)).status == 200
             assert api.connections == 1
-            client.close()
 
     run(work())
 
@@ -33,11 +32,10 @@ def test_a_connection_is_used_again() -> None:
 def test_calls_at_the_same_time_have_connections_of_their_own() -> None:
     async def work() -> None:
         async with listening(ScriptedApi(answer=lambda *_: (200, {"n": 1}))) as api:
-            client = HttpClient(api.url)
+            client = api.client()
             answers = await asyncio.gather(*(post(client) for _ in range(5)))
             assert [answer.body for answer in answers] == [b'{"n": 1}'] * 5
             assert api.connections == 5
-            client.close()
 
     run(work())
 
@@ -45,11 +43,10 @@ def test_calls_at_the_same_time_have_connections_of_their_own() -> None:
 def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
     async def work() -> None:
         async with listening(ScriptedApi(hang_up_after=1)) as api:
-            client = HttpClient(api.url)
+            client = api.client()
             for _ in range(3):
                 assert (await post(client)).status == 200
             assert api.connections == 3
-            client.close()
 
     run(work())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moorage.agent.logbatch import (
@@ -49,6 +49,7 @@ def test_a_long_line_becomes_several_events_none_of_which_cuts_a_character() -> 
     assert all(len(piece.encode()) <= EVENT_BYTES_MAX for piece in pieces)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 3 * DAY_MS), st.text(max_size=20)), max_size=50))
 def test_no_line_is_lost_and_time_never_goes_back(lines: list[tuple[int, str]]) -> None:
     events = [event for batch in batches(lines) for event in batch]

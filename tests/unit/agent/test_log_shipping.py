@@ -11,7 +11,6 @@ import pytest
 from moorage.agent import events as on
 from moorage.agent.api import Api
 from moorage.agent.background import Background
-from moorage.agent.http import HttpClient
 from moorage.agent.logs import LogShipper
 from moorage.agent.logsource import NodeLogSource
 from moorage.agent.spec import ContainerId, SandboxId
@@ -38,7 +37,7 @@ class Node:
         self.server = server
         self.log = directory / "log"
         signer = Signer(access_key_id="AKIA", secret="s", region="us-east-1", service="logs")
-        api = Api(HttpClient(server.url), signer, StillClock())
+        api = Api(server.client(), signer, StillClock())
         self.shipper = LogShipper(
             lambda _: api, NodeLogSource(lambda _: self.log), directory / "positions", Background()
         )
@@ -119,7 +118,7 @@ def test_the_next_agent_goes_on_where_the_last_one_was_acknowledged(tmp_path: Pa
 
 def test_lines_wait_for_a_service_that_is_away(tmp_path: Path) -> None:
     async def work() -> None:
-        answers = [(503, {}), (500, {}), (200, {})]
+        answers: list[tuple[int, dict[str, Any]]] = [(503, {}), (500, {}), (200, {})]
         async with listening(ScriptedApi(answer=lambda *_: answers.pop(0))) as server:
             node = Node(server, tmp_path)
             node.write("one")

@@ -120,5 +120,5 @@ class MachineInAnyWeather(RuleBasedStateMachine):
 
 TestMachineInAnyWeather = MachineInAnyWeather.TestCase
 TestMachineInAnyWeather.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
