@@ -7,6 +7,7 @@ at a time, whichever is quicker here; and its API by eight connections, without 
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -106,6 +107,9 @@ def _run(contender: Contender, beacon: Beacon, count: int, found: Found) -> None
         found.started.values.append(count / (max(sign.at_ns for sign in signs) - began_ns) * 1e9)
         found.running.values.append(count / running_s)
         found.removed.values.append(count / removing_s)
+        rates = found.started.values[-1], found.running.values[-1], found.removed.values[-1]
+        told = "started {:.1f}/s, said to run {:.1f}/s, removed {:.1f}/s".format(*rates)
+        print(f"  {contender.name}: {told}", file=sys.stderr, flush=True)
 
 
 def _contenders(folder: Path, beacon: Beacon, undo: contextlib.ExitStack) -> Iterator[Contender]:
