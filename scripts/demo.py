@@ -15,7 +15,8 @@ import tarfile
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -49,9 +50,8 @@ console = Console(highlight=False)
 def main() -> None:
     """The demo, step by step."""
     try:
-        with Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
-        ) as steps:
+        columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=console) as steps:
             run(steps)
     except subprocess.CalledProcessError as error:
         console.print((error.stderr or error.stdout or "").strip(), style="red")
@@ -65,27 +65,34 @@ def main() -> None:
 
 def run(steps: Progress) -> None:
     """Every step with a line of its own."""
-    steps.add_task("Moorage is up", total=None)
-    moor("up", "--detach")
-    os.environ |= environment()
-    steps.add_task("the image is in the registry", total=None)
-    import_image()
+    with step(steps, "Moorage is up"):
+        moor("up", "--detach")
+        os.environ |= environment()
+    with step(steps, "the image is in the registry"):
+        import_image()
     ecs, logs = boto3.client("ecs"), boto3.client("logs")
     ecs.create_cluster(clusterName="default")
     for line, launch_type in (("a task on Fargate", "FARGATE"), ("a task on the instance", "EC2")):
-        step = steps.add_task(line, total=None)
-        began = time.monotonic()
-        task = run_hello(ecs, launch_type)
-        steps.update(step, description=f"{line}: exit code {task['containers'][0].get('exitCode')}")
+        with step(steps, line) as tell:
+            began = time.monotonic()
+            task = run_hello(ecs, launch_type)
+            took = f"{time.monotonic() - began:.2f} s from RunTask to STOPPED"
+            tell(f"{line}: exit code {task['containers'][0].get('exitCode')}")
         output = "\n".join(printed(logs, task, "hello"))
-        console.print(
-            Panel(output, title=f"{launch_type}  {task['taskArn']}", subtitle=f"{time.monotonic() - began:.2f} s")
-        )
-    step = steps.add_task("a web server on Fargate", total=None)
-    url = web_server(ecs)
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        body = answer.read().decode().strip()
-    steps.update(step, description=f"a web server on Fargate answers at {url}: {body}")
+        console.print(Panel(output, title=f"{launch_type}  {task['taskArn']}", subtitle=took))
+    with step(steps, "a web server on Fargate") as tell:
+        url = web_server(ecs)
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            body = answer.read().decode().strip()
+        tell(f"a web server on Fargate answers at {url}: {body}")
+
+
+@contextmanager
+def step(steps: Progress, line: str) -> Iterator[Callable[[str], None]]:
+    """A line of the display, ticked off at the end; the caller may put another text in its place."""
+    shown = steps.add_task(line, total=1)
+    yield lambda text: steps.update(shown, description=text)
+    steps.update(shown, completed=1)
 
 
 class Stuck(Exception):
