@@ -35,6 +35,8 @@ from moorage.wire.verify import SignatureError, SigningKey, refusal, verify
 # A disk that has not taken a write within this is broken or full. The caller is told so and may ask again; the
 # write itself is still kept if the disk recovers.
 DURABLE_WITHIN_S: Final = 20.0
+# How soon it is told of a disk that has said itself that it is full; a commit takes milliseconds.
+STALL_LOOK_S: Final = 1.0
 
 _BAD_MEMBER: Final[Mapping[Family, str]] = {
     "json": "InvalidParameterException",
@@ -243,11 +245,20 @@ class Gateway:
             settled = asyncio.get_running_loop().create_future()
             store.when_durable(partial(_settle, settled))
             if not settled.done():
-                try:
-                    await asyncio.wait_for(settled, DURABLE_WITHIN_S)
-                except TimeoutError as error:
-                    message = "The disk has not confirmed the write; it may still take effect."
-                    raise ServiceUnavailable(message) from error
+                await _until_settled(store, settled)
+
+
+async def _until_settled(store: Store | EventStore, settled: asyncio.Future[None]) -> None:
+    waited_s = 0.0
+    while waited_s < DURABLE_WITHIN_S:
+        done, _ = await asyncio.wait([settled], timeout=STALL_LOOK_S)
+        if done:
+            return
+        if store.stall_reason is not None:
+            break
+        waited_s += STALL_LOOK_S
+    why = store.stall_reason or "the disk is slow"
+    raise ServiceUnavailable(f"{why}; what was written but not confirmed may still take effect")
 
 
 def _settle(waiting: asyncio.Future[None]) -> None:
