@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from moorage.api.call import Installation
@@ -14,7 +11,7 @@ from moorage.gateway.chain import World
 from moorage.link.refusal import Refusal
 from moorage.model.principal import AccessKey
 from moorage.store import Store
-from moorage.store.events import EventStore
+from moorage.store.events_memory import MemoryEvents
 from moorage.store.journal import MemoryJournal
 from moorage.wire.http import Request
 from moorage.wire.signer import Signer
@@ -27,14 +24,12 @@ KEY = AccessKeyId("AKIAIOSFODNN7EXAMPLE")
 
 
 @pytest.fixture
-def authenticate(tmp_path: Path) -> Iterator[Authenticate]:
+def authenticate() -> Authenticate:
     store = Store(MemoryJournal())
-    events = EventStore(tmp_path / "events.db", lambda function: function())
     with store.update() as tx:
         tx.access_keys.put(AccessKey(id=KEY, secret="secret", account=ACCOUNT, kind="node", created_at=NOW_S))
     installation = Installation(account=ACCOUNT, regions=(REGION,), endpoint="http://127.0.0.1:8780")
-    yield signed_by(World(store, events, installation, FixedClock(), SeededDice(), {}))
-    events.close()
+    return signed_by(World(store, MemoryEvents(), installation, FixedClock(), SeededDice(), {}))
 
 
 def handshake(secret: str = "secret", region: str = "us-east-1", service: str = "ecs") -> Request:
