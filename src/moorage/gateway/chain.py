@@ -70,12 +70,21 @@ class Route:
     reader: Reader[msgspec.Struct]
 
 
-class DurableEvents(EventLog, Protocol):
-    """The event log as the gateway sees it: it also tells when what it took would survive a power cut."""
+class Durable(Protocol):
+    """What tells when everything that it took would survive a power cut, or why it takes no more."""
+
+    @property
+    def stall_reason(self) -> str | None:
+        """What the disk says; None while it takes writes."""
+        ...
 
     def when_durable(self, then: Callable[[], None]) -> None:
-        """Call `then` once everything appended until now is durable; at once where it already is."""
+        """Call `then` once everything taken until now is durable; at once where it already is."""
         ...
+
+
+class DurableEvents(EventLog, Durable, Protocol):
+    """The event log as the gateway sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,14 +250,15 @@ class Gateway:
 
     async def _durable(self) -> None:
         """Return once everything written until now would survive a power cut."""
-        for store in (self._world.store, self._world.events):
+        stores: tuple[Durable, ...] = (self._world.store, self._world.events)
+        for store in stores:
             settled = asyncio.get_running_loop().create_future()
             store.when_durable(partial(_settle, settled))
             if not settled.done():
                 await _until_settled(store, settled)
 
 
-async def _until_settled(store: Store | EventStore, settled: asyncio.Future[None]) -> None:
+async def _until_settled(store: Durable, settled: asyncio.Future[None]) -> None:
     waited_s = 0.0
     while waited_s < DURABLE_WITHIN_S:
         done, _ = await asyncio.wait([settled], timeout=STALL_LOOK_S)

@@ -10,6 +10,8 @@ from moorage.model.log import EventQuery, LogEvent, StreamSpan
 class MemoryEvents:
     """What `EventStore` promises, in a dictionary."""
 
+    stall_reason: str | None = None  # there is no disk that could refuse
+
     def __init__(self) -> None:
         self._streams: dict[int, list[LogEvent]] = {}
         self._next_id = 1
