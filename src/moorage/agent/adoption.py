@@ -1,7 +1,7 @@
 """What a restarted agent makes of what it finds: records on disk against containers on the node. Pure.
 
 A container that runs goes on running; one that ended while nobody looked keeps its exit code; one that never ran is
-started now. Whether a container may have run is never guessed: then it counts as ended.
+started now, also where its start was cut off half-way (`created`): the node has removed what was there of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from moorage.agent.spec import ContainerId, ContainerStatus, Exit, SandboxId
 from moorage.agent.task import TaskRecord
 
 HOST_RESTARTED: Final = "ContainerVanishedError: the host was restarted"
-HALF_STARTED: Final = "CannotStartContainerError: the agent was ended while it was starting this container"
 
 
 class Orphan(msgspec.Struct, frozen=True):
@@ -84,8 +83,6 @@ def _container(container: ContainerLife, status: ContainerStatus | None, lost: s
     elif status is not None and status.exit is not None:
         container.ever_started = True
         container.ended(status.exit)
-    elif state == "created" and not lost:
-        container.fail(HALF_STARTED)
     elif lost:
         container.fail(lost)
     elif container.ever_started or state == "stopped":
