@@ -108,7 +108,7 @@ def _push(source: ImageSource, name: str, as_json: bool) -> None:
     if wanted.digest:
         raise click.ClickException(f"{name}: an image is named by a tag here; its digest follows from what it holds")
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=errors, transient=True) as bars:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
         known: dict[str, TaskID] = {}
 
         def show(told: transfer.Progress) -> None:

@@ -210,7 +210,7 @@ def _wait_until_ready(home: Home, supervisor: int) -> None:
     """Follow the supervisor's word until every program is ready; refused with its log where one is not."""
     deadline = time.monotonic() + READY_WITHIN_S
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         line = progress.add_task("starting Moorage", total=None)
         while time.monotonic() < deadline:
             waiting = _not_ready(home)

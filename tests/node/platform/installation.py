@@ -15,7 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 
-import boto3
+import boto3  # type: ignore[import-untyped]  # it ships no types
 from botocore.config import Config
 
 from tests.node.platform.traces import traces
@@ -258,6 +258,11 @@ def fetched(host: str, port: int, path: str = "/") -> bytes | None:
             return body
     except (OSError, HTTPException):
         return None
+
+
+def served(host: str, port: int) -> bool:
+    """Whether the tests' web server answers there, as soon as it does."""
+    return b"root" in until(lambda: fetched(host, port, "/passwd"), f"{host}:{port} answers")
 
 
 def fetch(place: str, path: str = "/passwd") -> list[str]:

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+from typing import Any
 
 from tests.node.platform.installation import BIN, FOREVER, LOG_GROUP, Installation, short
 
@@ -33,7 +34,11 @@ def test_env_for_scripts_is_the_same(shared: Installation) -> None:
 
 def test_the_aws_command_runs_a_task_waits_for_it_and_reads_its_log(shared: Installation) -> None:
     assert "cluster/default" in aws(shared, "ecs list-clusters --output text")
-    container = {"name": "main", "image": "test/busybox:1", "command": [*FOREVER[:2], f"echo from aws; {FOREVER[2]}"]}
+    container: dict[str, Any] = {
+        "name": "main",
+        "image": "test/busybox:1",
+        "command": [*FOREVER[:2], f"echo from aws; {FOREVER[2]}"],
+    }
     container["logConfiguration"] = {
         "logDriver": "awslogs",
         "options": {

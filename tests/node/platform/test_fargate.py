@@ -20,9 +20,8 @@ from tests.node.platform.installation import (
     address_of,
     container_of,
     fetch,
-    fetched,
+    served,
     short,
-    until,
 )
 from tests.node.platform.traces import container_pids
 
@@ -60,13 +59,13 @@ def host_addresses() -> list[str]:
 
 
 def test_its_address_is_reached_from_the_host_and_from_another_task(shared: Installation) -> None:
-    served = shared.running(HTTPD, fargate=True)
-    address = address_of(served)
-    assert b"root" in until(lambda: fetched(address, 8080, "/passwd"), "httpd answers the host")
-    assert container_of(served)["networkInterfaces"][0]["privateIpv4Address"] == address
+    web = shared.running(HTTPD, fargate=True)
+    address = address_of(web)
+    assert served(address, 8080)
+    assert container_of(web)["networkInterfaces"][0]["privateIpv4Address"] == address
     page = shared.output(fetch(f"{address} 8080"), fargate=True)
     assert any(line.startswith("root:") for line in page), page
-    shared.stopped(served)
+    shared.stopped(web)
 
 
 def test_ec2_tells_the_same_interface_while_the_task_lives_and_forgets_it_afterwards(shared: Installation) -> None:

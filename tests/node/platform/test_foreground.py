@@ -15,7 +15,7 @@ from tests.node.platform.traces import container_pids, traces
 @contextmanager
 def foreground(installation: Installation) -> Iterator[subprocess.Popen[str]]:
     """`moor up` in the foreground, ready."""
-    words = [BIN / "moor", "up"]
+    words = [str(BIN / "moor"), "up"]
     with subprocess.Popen(words, env=installation.environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert any("Ctrl-C" in line for line in process.stdout), "it ended before it was ready"

@@ -11,6 +11,7 @@ from tests.node.platform.installation import (
     fetch,
     fetched,
     free_port,
+    served,
     until,
 )
 from tests.node.platform.test_fargate import host_addresses
@@ -21,13 +22,13 @@ HTTPD = ["httpd", "-f", "-p", "8080", "-h", "/etc"]
 def test_bridge_publishes_a_dynamic_port_and_tells_it(shared: Installation) -> None:
     mapping = {"portMappings": [{"containerPort": 8080}]}
     tasks = [shared.running(HTTPD, container=mapping) for _ in range(2)]
-    ports = []
+    ports: list[int] = []
     for task in tasks:
         (binding,) = container_of(task)["networkBindings"]
         assert (binding["containerPort"], binding["protocol"], binding["bindIP"]) == (8080, "tcp", "0.0.0.0")
-        port = ports.append(binding["hostPort"]) or binding["hostPort"]
+        ports.append(binding["hostPort"])
         for place in ("127.0.0.1", host_addresses()[0]):
-            assert b"root" in until(lambda p=place, n=port: fetched(p, n, "/passwd"), f"{place}:{port} answers")
+            assert served(place, ports[-1])
     assert ports[0] != ports[1]
     for task in tasks:
         shared.stopped(task)
@@ -39,14 +40,14 @@ def test_a_static_port_is_given_once_and_the_second_task_is_told_why(shared: Ins
     mapping = {"portMappings": [{"containerPort": 8080, "hostPort": port}]}
     task = shared.running(HTTPD, container=mapping)
     assert container_of(task)["networkBindings"][0]["hostPort"] == port
-    assert until(lambda: fetched("127.0.0.1", port, "/passwd"), "the static port answers")
+    assert served("127.0.0.1", port)
     answer = shared.ecs.run_task(taskDefinition=task["taskDefinitionArn"], launchType="EC2")
     assert answer["tasks"] == []
     (failure,) = answer["failures"]
     assert failure["reason"] == "RESOURCE:PORTS"
     shared.stopped(task)
     again = shared.running(HTTPD, container=mapping)
-    assert until(lambda: fetched("127.0.0.1", port, "/passwd"), "the freed port answers again")
+    assert served("127.0.0.1", port)
     shared.stopped(again)
 
 
@@ -62,7 +63,7 @@ def test_udp_ports_are_published_too(shared: Installation) -> None:
 def test_host_mode_shares_the_hosts_network(shared: Installation) -> None:
     port = free_port()
     task = shared.running(["httpd", "-f", "-p", f"{port}", "-h", "/etc"], network="host")
-    assert b"root" in until(lambda: fetched("127.0.0.1", port, "/passwd"), "the task listens on the host")
+    assert served("127.0.0.1", port)
     shared.stopped(task)
 
 
@@ -72,8 +73,7 @@ def test_none_has_a_loopback_and_nothing_else(shared: Installation) -> None:
 
 def test_awsvpc_on_an_instance_has_the_address_that_is_told(shared: Installation) -> None:
     task = shared.running(HTTPD, network="awsvpc")
-    address = address_of(task)
-    assert b"root" in until(lambda: fetched(address, 8080, "/passwd"), f"{address} answers")
+    assert served(address_of(task), 8080)
     shared.stopped(task)
 
 

@@ -8,9 +8,10 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import boto3
+import boto3  # type: ignore[import-untyped]  # it ships no types
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -96,13 +97,17 @@ def test_eight_kills_lose_no_acknowledged_write_and_touch_no_container(breakable
         breakable.stopped(task)
 
 
+def has_written(writers: list[Writer], mark: int) -> bool:
+    return sum(len(writer.created) for writer in writers) >= mark
+
+
 def kill_often(installation: Installation, writers: list[Writer]) -> None:
     """Kill the server in the middle of writing, at moments counted in writes."""
     dice = random.Random(8127)
     for _ in range(KILLS):
         pid = installation.pid("server")
         mark = sum(len(writer.created) for writer in writers) + dice.randrange(3, 60)
-        until(lambda wanted=mark: sum(len(writer.created) for writer in writers) >= wanted, f"{mark} writes")
+        until(partial(has_written, writers, mark), f"{mark} writes")
         os.kill(pid, signal.SIGKILL)
         installation.until_ready(other_than={"server": pid})
 
