@@ -19,7 +19,6 @@ from moorage.agent.spec import (
     Interface,
     Isolation,
     NetworkMode,
-    PortBinding,
     RootImage,
     Sandbox,
     SandboxId,
@@ -58,11 +57,7 @@ class Host:
         number: int,
         mode: NetworkMode = "awsvpc",
         isolation: Isolation = "namespaces",
-        *,
-        ports: tuple[PortBinding, ...] = (),
-        memory_mib: int | None = None,
-        cpu_quota_us: int | None = None,
-        pids_max: int | None = None,
+        **more: Any,
     ) -> Sandbox:
         interface = None
         if mode == "awsvpc":
@@ -80,10 +75,7 @@ class Host:
             network_mode=mode,
             isolation=isolation,
             interface=interface,
-            ports=ports,
-            memory_max_bytes=None if memory_mib is None else memory_mib << 20,
-            cpu_quota_us=cpu_quota_us,
-            pids_max=pids_max,
+            **more,
         )
         return self.node.create_sandbox(spec)
 

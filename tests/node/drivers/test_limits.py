@@ -18,13 +18,13 @@ def test_a_container_that_takes_more_memory_than_its_own_limit_is_killed(host: H
 
 
 def test_a_container_that_takes_more_memory_than_its_task_is_killed(host: Host, number: int) -> None:
-    host.sandbox(number, "none", memory_mib=32)
+    host.sandbox(number, "none", memory_max_bytes=32 << 20)
     ended = host.wait_exit(host.start(number, "exec tail /dev/zero"))
     assert (ended.code, ended.oom_killed) == (137, True)
 
 
 def test_a_container_within_its_memory_is_left_alone(host: Host, number: int) -> None:
-    host.sandbox(number, "none", memory_mib=400)
+    host.sandbox(number, "none", memory_max_bytes=400 << 20)
     container = host.start(number, _HOG)
     assert (host.wait_exit(container).oom_killed, host.log(container)) == (False, "survived")
 
