@@ -15,6 +15,7 @@ import asyncio
 import configparser
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ from moorage.boot.agent_config import AgentConfig, Key, config_from_file, config
 
 log = logging.getLogger("moorage.agent")
 
+# Each followed log takes a descriptor, each start a few for a while; the default soft limit of 1,024 is soon reached.
+OPEN_FILES: Final = 65_536
 # What steps in the making get when the agent is told to stop; one that takes longer is found half-made by the next.
 STOP_PATIENCE_S: Final = 5.0
 
@@ -75,10 +78,16 @@ async def run(config: AgentConfig) -> int:
 
 
 def sweep(config: AgentConfig) -> None:
-    """Remove all of this node from the host. Its records stay: by them the next agent tells which tasks have ended."""
+    """Remove all of this node from the host. Its records stay: by them the next agent tells what has ended."""
     from moorage.agent.drivers.node import Node
 
     Node.sweep(config.node())
+
+
+def raise_file_limit() -> None:
+    """As far as the host allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard), hard))
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -99,6 +108,7 @@ def main(words: Sequence[str] | None = None) -> None:
         if given.sweep:
             sweep(config)
             return
+        raise_file_limit()
         import uvloop
 
         code = uvloop.run(run(config))

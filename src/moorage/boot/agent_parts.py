@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from moorage.agent import events as on
-from moorage.agent.api import Api, EcsApi, Reporter
+from moorage.agent.api import Api, ApiRefused, EcsApi, Reporter
 from moorage.agent.background import Background
 from moorage.agent.drivers.images import ImageSources, ImageStore
 from moorage.agent.drivers.node import Node
@@ -31,8 +31,8 @@ from moorage.wire.signer import Signer
 
 log = logging.getLogger("moorage.agent")
 
-# The control plane forgot this instance; asking again at once would not change its mind.
-REGISTER_AGAIN_S: Final = 1.0
+# The control plane does not know this instance any more, or refuses it; a key or a clock may yet be put right.
+REGISTER_AGAIN_S: Final = 2.0
 
 
 class ControlPlane:
@@ -126,13 +126,15 @@ class Agent:
             total=config.total(),
         )
         while True:
-            arn = await register(self._ecs, identity, self._registration, self._dice)
-            log.info("registered as %s", arn)
             try:
+                arn = await register(self._ecs, identity, self._registration, self._dice)
+                log.info("registered as %s", arn)
                 await self._session.run(config.cluster, arn)
             except Unregistered as error:
                 log.warning("registering again: %s", error)
-                await asyncio.sleep(REGISTER_AGAIN_S)
+            except ApiRefused as error:
+                log.error("the control plane refuses this agent: %s", error)
+            await asyncio.sleep(REGISTER_AGAIN_S)
 
     def _hear(self, event: on.Event) -> None:
         self._executor.feed(event)
