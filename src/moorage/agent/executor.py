@@ -7,7 +7,6 @@ containers run on and are adopted by the next.
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -35,8 +34,15 @@ class Executor:
 
     def feed(self, event: on.Event) -> None:
         """Something happened: do what follows from it."""
+        unsaved: list[on.StepFailed] = []
         for command in self._machine.handle(event, self._world.clock.now_s()):
-            _CARRY_OUT[type(command)](self, command)
+            if isinstance(command, do.SaveTask):
+                unsaved += self._save(command)
+            else:
+                _CARRY_OUT[type(command)](self, command)
+        # Told after the commands that came along, which are under way by now, and before anything comes of them.
+        for failure in unsaved:
+            self.feed(failure)
 
     def exits_readable(self) -> None:
         """Containers have ended; the node knows which, and how."""
@@ -147,13 +153,14 @@ class Executor:
 
         self._world.control.submit(command.report, done)
 
-    def _save(self, command: do.SaveTask) -> None:
+    def _save(self, command: do.SaveTask) -> list[on.StepFailed]:
         try:
             self._world.records.save(command.record)
         except OSError as error:
-            # Told after the commands that came along with this one: the machine has issued those already.
-            failed = functools.partial(self._failed, command.record.plan.id, "record", error)
-            self._world.timers.call_later(0.0, failed)
+            task = command.record.plan.id
+            log.error("the record of %s cannot be written: %s", task, error)
+            return [on.StepFailed(task=task, step="record", kind="ResourceInitializationError", reason=str(error))]
+        return []
 
     def _forget(self, command: do.ForgetTask) -> None:
         self._world.records.forget(command.task)
@@ -190,7 +197,6 @@ _CARRY_OUT: Final[dict[type[do.Command], Callable[[Executor, Any], None]]] = {
     do.Dismantle: Executor._dismantle,
     do.RemoveOrphan: Executor._remove_orphan,
     do.Submit: Executor._submit,
-    do.SaveTask: Executor._save,
     do.ForgetTask: Executor._forget,
     do.SetTimer: Executor._set_timer,
     do.Ack: Executor._acknowledge,
