@@ -102,7 +102,7 @@ def _load(one: Contender, requests: list[bytes], connections: int, seconds: floa
 
 
 def _moorage(folder: Path, undo: contextlib.ExitStack) -> Contender:
-    """An installation with real tasks, and an instance that takes tasks and runs none of them."""
+    """An installation with real tasks, and instances that take tasks and run none of them."""
     archive = image.archive(image.root(folder / "root"), folder / "image.tar")
     installation = Installation(folder / "home")
     undo.callback(installation.down)
@@ -120,19 +120,19 @@ def _moorage(folder: Path, undo: contextlib.ExitStack) -> Contender:
         assert time.monotonic() < deadline_s, "the tasks do not run"
         time.sleep(0.05)
     caller.call("CreateCluster", {"clusterName": SILENT_CLUSTER})
-    _silent_instance(installation, undo)
+    _silent_instances(installation, undo)
     run_task = {"cluster": SILENT_CLUSTER, "taskDefinition": definition, "launchType": "EC2"}
     return Contender("Moorage", installation.signer(), tasks, run_task)
 
 
-def _silent_instance(installation: Installation, undo: contextlib.ExitStack) -> None:
+def _silent_instances(installation: Installation, undo: contextlib.ExitStack) -> None:
     key = installation.key()
     words = [f"http://127.0.0.1:{installation.port}", key.id, key.secret, SILENT_CLUSTER]
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.silent_instance", *words], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.silent_instances", *words], stdout=subprocess.PIPE)
     undo.callback(process.wait)
     undo.callback(process.terminate)
     assert process.stdout is not None
-    assert process.stdout.readline() == b"connected\n", "the silent instance could not connect"
+    assert process.stdout.readline() == b"connected\n", "the silent instances could not connect"
 
 
 def _moto(moto: Moto) -> Contender:

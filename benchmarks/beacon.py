@@ -21,6 +21,7 @@ _SO_ATTACH_FILTER: Final = 26
 _SO_TIMESTAMPNS: Final = 35
 _IP_FREEBIND: Final = 15
 _TCP: Final = 6
+_SYN: Final = 0x02
 _RECEIVE_BYTES: Final = 4 << 20  # a burst of thousands of first packets, at under a kilobyte of accounting each
 
 
@@ -38,7 +39,7 @@ class Beacon:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        self._heard: set[tuple[bytes, bytes]] = set()
+        self._heard: set[tuple[bytes, bytes, bytes]] = set()
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -79,8 +80,9 @@ class Beacon:
             while True:
                 packet, ancillary, _, _ = self._socket.recvmsg(64, 128)
                 header = (packet[0] & 0xF) * 4
-                key = packet[12:16], packet[header : header + 2]
-                if key in self._heard:
+                # Address, port and first sequence number: another process may come to the same address and port.
+                key = packet[12:16], packet[header : header + 2], packet[header + 4 : header + 8]
+                if not packet[header + 13] & _SYN or key in self._heard:
                     continue
                 self._heard.add(key)
                 seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])

@@ -113,8 +113,8 @@ def running(folder: Path) -> Iterator[Docker]:
         undo.callback(_end, process, folder)
         docker = Docker(folder, process)
         wait_for_answer(docker)
+        undo.callback(lambda: docker.remove(docker.containers()))
         yield docker
-        docker.remove(docker.containers())
 
 
 def wait_for_answer(docker: Docker) -> None:
