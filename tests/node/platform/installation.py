@@ -265,7 +265,7 @@ def served(host: str, port: int) -> bool:
     return b"root" in until(lambda: fetched(host, port, "/passwd"), f"{host}:{port} answers")
 
 
-def fetch(place: str, path: str = "/passwd") -> list[str]:
+def fetch(place: str, path: str = "/passwd", patience_s: int = 3) -> list[str]:
     """A container's command that asks a web server at "HOST PORT". A static wget crashes where glibc's modules for
     resolving names are not installed."""
-    return ["sh", "-c", f"printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {place}"]
+    return ["sh", "-c", f"printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | nc -w {patience_s} {place}"]

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import http.client
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from urllib.parse import quote, urlencode, urlsplit
 
 from tests.node.platform.installation import Installation
@@ -112,7 +112,3 @@ def form_call(installation: Installation, service: str, version: str, action: st
     body = urlencode({"Action": action, "Version": version} | members).encode()
     headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
     return Signed(installation.endpoint, key_id, secret, service=service, body=body, headers=headers)
-
-
-def ago(**span: float) -> datetime:
-    return datetime.now(UTC) - timedelta(**span)

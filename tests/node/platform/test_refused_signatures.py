@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.node.platform.installation import Installation
-from tests.node.platform.signing import Answer, ago, ecs_call, exchange, form_call
+from tests.node.platform.signing import Answer, ecs_call, exchange, form_call
 
 STS = ("sts", "2011-06-15", "GetCallerIdentity")
 EC2 = ("ec2", "2016-11-15", "DescribeVpcs")
@@ -34,19 +34,20 @@ def test_the_right_signature_is_let_in(shared: Installation) -> None:
     [
         ({"key_id": "AKIAIOSFODNN7EXAMPLE"}, "UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"),
         ({"secret": "x" * 40}, "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"),
-        ({"at": ago(minutes=16)}, "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired"),
-        ({"at": ago(minutes=-16)}, "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired"),
+        ({"at": timedelta(minutes=-16)}, "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired"),
+        ({"at": timedelta(minutes=16)}, "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired"),
         ({"scope_day": "20200101"}, "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"),
         ({"service": "s3"}, "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"),
     ],
     ids=["unknown key", "wrong secret", "too old", "from the future", "another day's scope", "another service"],
 )
 def test_each_fault_has_its_own_error(
-    shared: Installation, fault: dict[str, str], in_json: str, in_query: str, in_ec2: str
+    shared: Installation, fault: dict[str, str | timedelta], in_json: str, in_query: str, in_ec2: str
 ) -> None:
     calls = (ecs_call(shared, "ListClusters"), form_call(shared, *STS), form_call(shared, *EC2))
     for call, code in zip(calls, (in_json, in_query, in_ec2), strict=True):
-        answer = replace(call, **fault).send()  # type: ignore[arg-type]  # one member at a time
+        wrong = {name: value if isinstance(value, str) else call.at + value for name, value in fault.items()}
+        answer = replace(call, **wrong).send()  # type: ignore[arg-type]  # one member at a time
         assert 400 <= answer.status < 500
         assert kind(answer) in (code, "AuthFailure" if call.service == "ec2" else code), answer
 

@@ -36,7 +36,7 @@ def test_both_run_tasks_and_neither_sees_or_reaches_the_others(shared: Installat
         assert web[other]["taskArn"] not in arns
         assert "HTTP" in "".join(side.output(fetch(f"{address} 8080"), fargate=True))
         for how in ({"fargate": True}, {}, {"network": "awsvpc"}):
-            assert "HTTP" not in "".join(other.output(fetch(f"{address} 8080"), **how))
+            assert "HTTP" not in "".join(other.output(fetch(f"{address} 8080", patience_s=1), **how))
     for tasks in (web, bridged):
         for side, task in tasks.items():
             side.stopped(task)
