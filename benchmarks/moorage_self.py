@@ -35,7 +35,9 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {"MOORAGE_HOME": str(self.home), "COLUMNS": "200"}
+        """As a user's; with Python's compiled modules kept, which a developer may have turned off."""
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return kept | {"MOORAGE_HOME": str(self.home), "COLUMNS": "200"}
 
     def moor(self, *words: str) -> None:
         done = subprocess.run(self.command(*words), env=self.environment, capture_output=True, text=True, check=False)
