@@ -262,7 +262,8 @@ def say_what_next() -> None:
     """A few commands that work in the reader's shell."""
     here = Path.cwd()
     tool = BIN.relative_to(here) if BIN.is_relative_to(here) else BIN
-    console.print(f"""
+    console.print(
+        f"""
 [bold]What to try next[/bold]
   eval "$({tool}/moor env)"                 this shell's AWS clients now mean Moorage
   {tool}/aws ecs list-tasks --output table
@@ -272,7 +273,9 @@ def say_what_next() -> None:
   {tool}/moor run --ec2 {IMAGE} -- uname -a
   {tool}/moor ps --all                      every task, with its exit code
   {tool}/moor down                          stops it all and leaves nothing behind
-""")
+""",
+        soft_wrap=True,
+    )
 
 
 if __name__ == "__main__":

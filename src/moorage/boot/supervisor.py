@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -136,6 +137,11 @@ def main() -> None:
     arguments.add_argument("--home", type=Path, required=True)
     home: Path = arguments.parse_args().home
     settings = msgspec.json.decode((home / "installation.json").read_bytes(), type=Settings)
+    lock = os.open(home / "run" / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until this process ends
+    except BlockingIOError:
+        sys.exit(f"moorage: another supervisor runs in {home}")
     pid_file = home / "run" / "supervisor.pid"
     _write(pid_file, str(os.getpid()))
     try:

@@ -5,12 +5,15 @@ Each running installation keeps one file in /run/moorage/installations, so that 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import ipaddress
 import json
 import os
 import secrets
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +45,34 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     ranges: tuple[str, ...]
 
 
+@contextmanager
+def deciding() -> Iterator[None]:
+    """Alone on this machine while choosing what installations must not share, and while starting one."""
+    fd = _locked_directory()
+    try:
+        yield
+    finally:
+        _remove_if_empty()
+        os.close(fd)
+
+
+def _locked_directory() -> int:
+    while True:
+        SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
+        fd = os.open(SHARED, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):  # the last installation to leave took the directory along
+            if os.fstat(fd).st_ino == SHARED.stat().st_ino:
+                return fd
+        os.close(fd)
+
+
+def _remove_if_empty() -> None:
+    with contextlib.suppress(OSError):  # not empty: other installations run, or nodes have their claims there
+        SHARED.rmdir()
+        SHARED.parent.rmdir()
+
+
 def claim(settings: Settings, home: Path) -> None:
     """Tell the machine's other installations which addresses this one uses."""
     SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -54,9 +85,7 @@ def claim(settings: Settings, home: Path) -> None:
 def release(settings: Settings) -> None:
     """Give the addresses back; the last one to leave removes the directories."""
     (SHARED / f"{settings.id}.json").unlink(missing_ok=True)
-    for directory in (SHARED, SHARED.parent):
-        if directory.is_dir() and not any(directory.iterdir()):
-            directory.rmdir()
+    _remove_if_empty()
 
 
 def claims() -> Iterator[Claim]:

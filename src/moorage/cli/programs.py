@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -19,9 +20,11 @@ READY: Final = "ready.json"  # the supervisor's word on which programs are ready
 # What a program gets to end in good order: the server finishes answers, agents write their records.
 STOP_PATIENCE_S: Final = 15.0
 POLL_S: Final = 0.05
+EXEC_POLL_S: Final = 0.001
+_MODULES: Final = b"moorage.boot."
 
 
-def start_supervisor(home: Home) -> int:
+def start_supervisor(home: Home) -> None:
     """Start the supervisor in a session of its own, so that a closed terminal does not take it along."""
     (home.run / READY).unlink(missing_ok=True)  # of a supervisor that was killed
     with open(home.logs / "supervisor.log", "ab") as log:
@@ -33,7 +36,11 @@ def start_supervisor(home: Home) -> int:
             start_new_session=True,
             cwd="/",
         )
-    return process.pid
+    # Written here already: whoever asks next must not find that nobody runs.
+    (home.run / f"{SUPERVISOR}.pid").write_text(str(process.pid))
+    # For a moment of exec a process has no arguments, and is nobody's.
+    while process.poll() is None and not _is_ours(process.pid, home):
+        time.sleep(EXEC_POLL_S)
 
 
 def running(home: Home) -> dict[str, int]:
@@ -48,26 +55,26 @@ def running(home: Home) -> dict[str, int]:
 
 def stop(home: Home) -> None:
     """End the supervisor, which ends the others, and then whatever is left of them. Containers are not touched."""
-    programs = running(home)
-    supervisor = programs.pop(SUPERVISOR, None)
+    supervisor = running(home).get(SUPERVISOR)
     if supervisor is not None:
-        _end({SUPERVISOR: supervisor}, home)
-    _end({name: pid for name, pid in programs.items() if _is_ours(pid, home)}, home)
+        _end([supervisor], home)
+    _end([int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _is_ours(int(entry.name), home)], home)
 
 
-def _end(programs: dict[str, int], home: Home) -> None:
+def _end(pids: list[int], home: Home) -> None:
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in programs.values():
+        for pid in pids:
             if _is_ours(pid, home):
-                os.kill(pid, signal_number)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal_number)
         deadline = time.monotonic() + STOP_PATIENCE_S
-        while any(_is_ours(pid, home) for pid in programs.values()):
+        while any(_is_ours(pid, home) for pid in pids):
             if time.monotonic() > deadline:
                 break
             time.sleep(POLL_S)
         else:
             return
-    raise click.ClickException(f"these programs do not end: {programs}")
+    raise click.ClickException(f"these programs do not end: {', '.join(map(str, pids))}")
 
 
 def _pid_of(path: Path) -> int | None:
@@ -84,5 +91,4 @@ def _is_ours(pid: int, home: Home) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
-    started_here = any(word.startswith(os.fsencode(home.path)) for word in words)
-    return state != "Z" and started_here and any(word.startswith(b"moorage.boot.") for word in words)
+    return state != "Z" and os.fsencode(home.path) in words and any(word.startswith(_MODULES) for word in words)

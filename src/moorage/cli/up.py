@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import click
@@ -103,28 +102,37 @@ def up(detach: bool, **options: Any) -> None:
     wanted = Wanted(**options)
     known = home.load()
     _refuse(lacks(wanted.fargate_runtime or _runtime(known)))
-    alive = programs.running(home)
-    if known is not None and programs.SUPERVISOR in alive:
-        console.print(f"Moorage already runs in {home.path} at {known.endpoint}")
+    with machine.deciding():
+        known = home.load()
+        ours = programs.SUPERVISOR not in programs.running(home)
+        settings = _started(home, known, wanted) if ours or known is None else known
+    try:
+        _wait_until_ready(home)
+    except (NotReady, KeyboardInterrupt):
+        if ours:
+            programs.stop(home)
+        if known is None:
+            take_down(home, settings)  # nothing of anybody's runs here yet
+        raise
+    if not ours:
+        console.print(f"Moorage already runs in {home.path} at {settings.endpoint}")
         return
-    if alive:
+    _say_how_to_use_it(home, settings)
+    if not detach:
+        _stay(home, settings)
+
+
+def _started(home: Home, known: Settings | None, wanted: Wanted) -> Settings:
+    """Start the programs; the settings that they run with."""
+    if programs.running(home):
         programs.stop(home)  # their supervisor was killed; what they ran goes on
     settings = _settings(known, wanted)
     _refuse(filter(None, [port_lack(settings.host, settings.port)]))
     home.create()
     home.save(settings)
     machine.claim(settings, home.path)
-    pid = programs.start_supervisor(home)
-    try:
-        _wait_until_ready(home, pid)
-    except NotReady:
-        programs.stop(home)
-        if known is None:
-            take_down(home, settings)  # nothing of anybody's runs here yet
-        raise
-    _say_how_to_use_it(home, settings)
-    if not detach:
-        _stay(home, settings)
+    programs.start_supervisor(home)
+    return settings
 
 
 class NotReady(click.ClickException):
@@ -206,7 +214,7 @@ def _nodes(settings: Settings, wanted: Wanted) -> tuple[NodeSettings, ...]:
     return tuple(node for node in (fleet, instance) if node.memory > 0)
 
 
-def _wait_until_ready(home: Home, supervisor: int) -> None:
+def _wait_until_ready(home: Home) -> None:
     """Follow the supervisor's word until every program is ready; refused with its log where one is not."""
     deadline = time.monotonic() + READY_WITHIN_S
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -216,16 +224,12 @@ def _wait_until_ready(home: Home, supervisor: int) -> None:
             waiting = _not_ready(home)
             if waiting == []:
                 return
-            if not Path(f"/proc/{supervisor}").exists() or _is_zombie(supervisor):
+            if programs.SUPERVISOR not in programs.running(home):
                 break
             progress.update(line, description=f"starting {', '.join(waiting or ['Moorage'])}")
             time.sleep(0.02)
     tail = (home.logs / "supervisor.log").read_text(errors="replace").splitlines()[-8:]
     raise NotReady("\n  ".join([f"Moorage did not start; {home.logs}/supervisor.log ends with:", *tail]))
-
-
-def _is_zombie(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def _not_ready(home: Home) -> list[str] | None:

@@ -7,8 +7,9 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from tests.node.platform.installation import BIN, FOREVER, IMAGE, Installation, container_of, short, until
+from tests.node.platform.installation import BIN, FOREVER, IMAGE, Installation, container_of, free_port, short, until
 from tests.node.platform.traces import container_pids, traces
 
 
@@ -80,3 +81,32 @@ def test_down_and_up_keep_all_that_is_data_and_end_all_that_ran(own: Installatio
         assert stopped.get("stoppedReason")
     assert own.output(["echo", "again"], fargate=True) == ["again"]
     assert own.output(["echo", "again"]) == ["again"]
+
+
+def test_two_ups_at_once_are_one_installation(tmp_path: Path) -> None:
+    both = Installation(tmp_path / "home")
+    words = [str(BIN / "moor"), "up", "--detach", "--listen", f"127.0.0.1:{free_port()}"]
+    starting = [subprocess.Popen(words, env=both.environment, stdout=subprocess.PIPE) for _ in range(2)]
+    try:
+        assert [process.wait(60) for process in starting] == [0, 0]
+        assert both.moor("status").returncode == 0
+    finally:
+        for process in starting:
+            assert process.stdout is not None
+            process.stdout.close()
+        both.down()
+
+
+def test_two_installations_started_at_once_do_not_take_each_others_addresses(tmp_path: Path) -> None:
+    sides = [Installation(tmp_path / name) for name in ("one", "two")]
+    words = [str(BIN / "moor"), "up", "--detach", "--listen"]
+    starting = [
+        subprocess.Popen([*words, f"127.0.0.1:{free_port()}"], env=side.environment, stdout=subprocess.DEVNULL)
+        for side in sides
+    ]
+    try:
+        assert [process.wait(60) for process in starting] == [0, 0]
+        assert sides[0].settings["vpc_cidr"] != sides[1].settings["vpc_cidr"]
+    finally:
+        for side in sides:
+            side.down()
