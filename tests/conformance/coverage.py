@@ -1,6 +1,6 @@
 """What of AWS's models Moorage does not carry out: operations, and members of the requests of those it does.
 
-    python -m tests.conformance.coverage > tests/conformance/uncovered.txt
+python -m tests.conformance.coverage > tests/conformance/uncovered.txt
 """
 
 from __future__ import annotations
