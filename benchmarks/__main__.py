@@ -22,7 +22,7 @@ from benchmarks.figures import Figure, Options
 MEASURED: Final = ("launch_latency", "launch_rate", "api_rate", "start")
 # Programs of their own, which print their own tables; with what makes them quick.
 PROGRAMS: Final = {
-    "placement": ("--instances", "500", "--tasks", "5000"),
+    "placement": ("--instances", "1000", "--tasks", "10000"),
     "store": ("--seconds", "0.5", "--runs", "2"),
 }
 
