@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import fcntl
-import json
 import os
 import signal
 import sys
@@ -20,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from moorage.model.installation import Settings
+from moorage.model.installation import ProgramState, Settings
 
 # A program that dies at once is not started again at once: the wait doubles up to the largest, and begins anew once
 # the program has lived for several times the last wait, so that starting never becomes most of what happens.
@@ -29,6 +28,10 @@ RESTART_WAIT_MAX_S: Final = 15.0
 LIVED_FOR_WAITS: Final = 5
 # Inside this the server finishes its answers and agents write their records; longer means it hangs.
 STOP_PATIENCE_S: Final = 8.0
+# What a program said last, for the supervisor's own log.
+TAIL_BYTES: Final = 4096
+# A program's log is set aside at its next start once it is this long; one older log is kept.
+LOG_MAX_BYTES: Final = 16 * 1024 * 1024
 READY_POLL_S: Final = 0.02
 
 
@@ -50,6 +53,7 @@ class Supervisor:
             node.name: [*base, "moorage.boot.agent", "--home", str(home), "--node", node.name]
             for node in settings.nodes
         }
+        self._deaths = dict.fromkeys(self._programs, 0)
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -74,6 +78,7 @@ class Supervisor:
             code = await self._run_once(name, words)
             if self._stopping.is_set():
                 return
+            self._deaths[name] += 1
             lived_s = loop.time() - began_s
             wait_s = restart_wait_s(wait_s, lived_s)
             print(
@@ -85,12 +90,17 @@ class Supervisor:
             await self._until_stopping(wait_s)
 
     def _tail(self, name: str) -> None:
-        lines = (self._logs / f"{name}.log").read_text(errors="replace").splitlines()[-4:]
+        with open(self._logs / f"{name}.log", "rb") as log:
+            log.seek(-min(TAIL_BYTES, log.seek(0, os.SEEK_END)), os.SEEK_END)
+            lines = log.read().decode(errors="replace").splitlines()[-4:]
         print("\n".join(f"  {name}: {line}" for line in lines), file=sys.stderr, flush=True)
 
     async def _run_once(self, name: str, words: list[str]) -> int:
         """Start it, wait for its end or for ours; returns its exit code."""
-        with open(self._logs / f"{name}.log", "ab") as log:
+        path = self._logs / f"{name}.log"
+        if path.exists() and path.stat().st_size > LOG_MAX_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+        with open(path, "ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *words, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
@@ -116,13 +126,16 @@ class Supervisor:
 
     async def _report(self) -> None:
         """Keep `ready.json` true."""
-        told: dict[str, bool] = {}
+        told: dict[str, ProgramState] = {}
         while True:
-            ready = {name: (self._run / f"{name}.ready").exists() for name in self._programs}
-            if ready != told:
-                _write(self._run / "ready.json", json.dumps(ready))
-                told = ready
-            await asyncio.sleep(READY_POLL_S if not all(ready.values()) else 1.0)
+            now = {
+                name: ProgramState(ready=(self._run / f"{name}.ready").exists(), deaths=deaths)
+                for name, deaths in self._deaths.items()
+            }
+            if now != told:
+                _write(self._run / "ready.json", msgspec.json.encode(now).decode())
+                told = now
+            await asyncio.sleep(1.0 if all(state.ready for state in now.values()) else READY_POLL_S)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import signal
@@ -22,7 +21,7 @@ from moorage.cli import machine, programs
 from moorage.cli.home import Home
 from moorage.cli.output import console, errors, show_json
 from moorage.cli.preflight import lacks, port_lack
-from moorage.model.installation import ZONE_LETTERS, NodeSettings, Settings
+from moorage.model.installation import ZONE_LETTERS, NodeSettings, ProgramState, Settings
 
 DEFAULT_LISTEN: Final = "127.0.0.1:8780"
 DEFAULT_ACCOUNT: Final = "123456789012"
@@ -32,6 +31,8 @@ REGION_NAME: Final = re.compile(r"[a-z]{2,8}(-[a-z]{1,16}){1,3}-[1-9][0-9]?")  #
 FARGATE_CPU_OVERCOMMIT: Final = 4.0
 # A cold start with an empty page cache takes some seconds; past this something is wrong and the logs say what.
 READY_WITHIN_S: Final = 60.0
+# A program that has died this often before it was ready will not be; its log says why.
+DEATHS_MAX: Final = 3
 # How soon the terminal is told of a supervisor that was killed or taken down from another one.
 LOOK_PERIOD_S: Final = 0.5
 
@@ -221,24 +222,25 @@ def _wait_until_ready(home: Home) -> None:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         line = progress.add_task("starting Moorage", total=None)
         while time.monotonic() < deadline:
-            waiting = _not_ready(home)
-            if waiting == []:
+            told = _told(home)
+            waiting = [name for name, state in told.items() if not state.ready]
+            if told and not waiting:
                 return
-            if programs.SUPERVISOR not in programs.running(home):
+            dying = any(told[name].deaths >= DEATHS_MAX for name in waiting)
+            if dying or programs.SUPERVISOR not in programs.running(home):
                 break
-            progress.update(line, description=f"starting {', '.join(waiting or ['Moorage'])}")
+            progress.update(line, description=f"starting {', '.join(waiting) or 'Moorage'}")
             time.sleep(0.02)
     tail = (home.logs / "supervisor.log").read_text(errors="replace").splitlines()[-8:]
     raise NotReady("\n  ".join([f"Moorage did not start; {home.logs}/supervisor.log ends with:", *tail]))
 
 
-def _not_ready(home: Home) -> list[str] | None:
-    """Names of the programs that are still starting; None before the supervisor has spoken."""
+def _told(home: Home) -> dict[str, ProgramState]:
+    """The supervisor's word on each program; empty before it has spoken."""
     try:
-        told: dict[str, bool] = json.loads((home.run / programs.READY).read_text())
+        return msgspec.json.decode((home.run / programs.READY).read_bytes(), type=dict[str, ProgramState])
     except FileNotFoundError:
-        return None
-    return [name for name, ready in told.items() if not ready]
+        return {}
 
 
 def _say_how_to_use_it(home: Home, settings: Settings) -> None:

@@ -44,3 +44,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Where clients and agents on this machine reach the API."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
         return f"http://{host}:{self.port}"
+
+
+class ProgramState(msgspec.Struct, frozen=True, kw_only=True):
+    """The supervisor's word on one program, in `run/ready.json` by the program's name."""
+
+    ready: bool
+    deaths: int  # since the supervisor started

@@ -103,3 +103,12 @@ def test_a_damaged_settings_file_is_named(tmp_path: Path) -> None:
     home.mkdir()
     (home / "installation.json").write_text("{ not json")
     assert "installation.json is damaged" in up(home)
+
+
+def test_a_damaged_journal_is_told_of_and_not_waited_for(own: Installation) -> None:
+    own.moor("down")
+    (own.home / "state.db").write_bytes(b"this is no database")
+    for side_file in own.home.glob("state.db-*"):
+        side_file.unlink()
+    said = up(own.home)
+    assert "file is not a database" in said
