@@ -96,8 +96,9 @@ class Containers:
                 entrances = parts.cgroups.create_container(spec, bundle.device_rules(spec))
             process, supervisor = runtime.create(spec.id, staged, home / "log", entrances)
         parts.cgroups.adopt_supervisor(supervisor.pid)
-        runtime.start(spec.id)
+        # Before it runs: an agent killed after `start` and before this would have the next one run it a second time.
         self._records.put_launched(spec.id, Launched(process=process, supervisor=supervisor))
+        runtime.start(spec.id)
 
     @contextlib.contextmanager
     def _user_namespace(self, sandbox: SandboxRecord) -> Iterator[rootfs.UserNamespace | None]:
@@ -180,6 +181,21 @@ class Containers:
         launched = self._records.launched(container)
         if launched is not None:
             processes.send_signal(launched.process, number)
+
+    def end_half_made(self) -> None:
+        """End what was made of containers whose start an agent did not survive. Call while nothing is started."""
+        waiting = {kind: runtime.waiting() for kind, runtime in self._parts.runtimes.items()}
+        for record in self._records.containers():
+            launched = self._records.launched(record.id)
+            if launched is not None and not self._never_ran(record, launched, waiting[record.isolation]):
+                continue
+            self._parts.cgroups.kill_supervisors(record.id)
+            self._parts.cgroups.kill(record.sandbox, record.id)
+            self._records.undo_launched(record.id)
+
+    def _never_ran(self, record: ContainerRecord, launched: Launched, waiting: frozenset[ContainerId]) -> bool:
+        """Whether the agent was killed after it wrote that the container runs and before it let it run."""
+        return record.id in waiting or self._parts.runtimes[record.isolation].is_lost(launched.process)
 
     def remove(self, container: ContainerId) -> None:
         record = self._records.container(container)

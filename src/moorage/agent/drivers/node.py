@@ -113,10 +113,7 @@ class Node:
         """Level, not edge: whatever stands is written down, and the rest of the host's state follows from that."""
         parts, records = self._parts, self._parts.records
         records.drop_unwritten()
-        for container in records.containers():
-            if records.launched(container.id) is None:
-                parts.cgroups.kill_supervisors(container.id)
-                parts.cgroups.kill(container.sandbox, container.id)
+        self._run(self._containers.end_half_made)
         sandboxes = list(records.sandboxes())
         for record in sandboxes:
             if not (self._sandboxes.stands(record) or self._repin(record)):

@@ -20,6 +20,7 @@ from moorage.agent.spec import DriverError
 TOOL_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TOOL_ENVIRONMENT: Final = {"PATH": TOOL_PATH, "LC_ALL": "C"}
 
+_FORKED_NO_EXEC: Final = 0x40  # PF_FORKNOEXEC in field 9 of /proc/<pid>/stat
 _DEFAULT_SIGNALS: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD)  # Python alters these
 _OUTPUT_BYTES_MAX: Final = 64 * 1024  # of a tool's complaint; more would not be read by anyone
 
@@ -51,6 +52,17 @@ def reference(pid: int) -> ProcessRef | None:
 
 def is_alive(process: ProcessRef) -> bool:
     return reference(process.pid) == process
+
+
+def is_unexecuted(process: ProcessRef) -> bool:
+    """Whether the process lives and has not executed a program since it was forked."""
+    try:
+        with open(f"/proc/{process.pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    alive = fields[0] not in (b"Z", b"X") and int(fields[19]) == process.started
+    return alive and bool(int(fields[6]) & _FORKED_NO_EXEC)
 
 
 def send_signal(process: ProcessRef, number: int) -> bool:

@@ -52,7 +52,7 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
-    """Written once the container runs; before that it is half-made."""
+    """Written when nothing is left to do but to let the container run; before that it is half-made."""
 
     process: ProcessRef
     supervisor: ProcessRef
@@ -91,6 +91,10 @@ class Records:
 
     def put_launched(self, container: ContainerId, launched: Launched) -> None:
         _put(self._containers / container / _LAUNCHED, launched)
+
+    def undo_launched(self, container: ContainerId) -> None:
+        """It never came to run: it counts as half-made."""
+        (self._containers / container / _LAUNCHED).unlink(missing_ok=True)
 
     def sandbox(self, sandbox: SandboxId) -> SandboxRecord | None:
         return _get(self._sandboxes / sandbox / _RECORD, SandboxRecord)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -25,6 +26,8 @@ RuntimeName = Literal["crun", "runc", "runsc"]
 
 CREATE_TIMEOUT_S: Final = 60.0  # a host in deep trouble; a busy one takes well under a second
 LOG_BYTES_MAX: Final = 64 << 20  # of one container on disk; conmon then starts the file anew (see logfile.py)
+RUN_TIMEOUT_S: Final = 1.0  # from the word to run to the container's command: a thousand times what it takes
+_FIFO: Final = "exec.fifo"  # by which crun and runc hold a created container back
 _SYNC_PIPE_FD: Final = 3
 _SEALED: Final = "_LIBCONTAINER_CLONED_BINARY"  # the variable by which crun knows its own copy
 _PACKAGES: Final = {"crun": "crun", "runc": "runc", "runsc": "runsc"}
@@ -47,6 +50,13 @@ class _Report(msgspec.Struct):
     data: int | None = None
     pid: int | None = None
     message: str = ""
+
+
+class _Listed(msgspec.Struct):
+    """A container as `runsc list` tells it."""
+
+    id: str
+    status: str
 
 
 class Runtime:
@@ -162,9 +172,10 @@ class Runtime:
 
     def start(self, container: ContainerId) -> None:
         """Let a created container run."""
-        fifo = self._state / container / "exec.fifo"
+        fifo = self._state / container / _FIFO
         if self.name == "crun" and fifo.exists():
-            # What `crun start` does, without the three milliseconds of starting crun for it.
+            # What `crun start` does, without the three milliseconds of starting crun for it. The name goes first:
+            # where it still stands, the container has never run.
             fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
             with open(fd, "wb", buffering=0) as file:
                 fifo.unlink()
@@ -173,6 +184,27 @@ class Runtime:
         code, said = self._run("start", container)
         if code != 0:
             raise _refusal(said)
+
+    def waiting(self) -> frozenset[ContainerId]:
+        """The containers that were created and never let run. Call while none is being started."""
+        if self.name != "runsc":
+            return frozenset(ContainerId(fifo.parent.name) for fifo in self._state.glob(f"*/{_FIFO}"))
+        code, said = self._run("list", "--format=json")
+        if code != 0:
+            raise _refusal(said)
+        known = msgspec.json.decode(said, type=list[_Listed] | None) or ()
+        return frozenset(ContainerId(each.id) for each in known if each.status == "created")
+
+    def is_lost(self, process: ProcessRef) -> bool:
+        """Whether `start` was cut off between its two steps: the process waits, and nobody will let it run."""
+        if self.name != "crun":
+            return False
+        deadline = time.monotonic() + RUN_TIMEOUT_S
+        while processes.is_unexecuted(process):  # what was let run becomes its command within microseconds
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(0.001)
+        return False
 
     def forget(self, container: ContainerId) -> None:
         """Remove the runtime's own state of a container that is dead."""
