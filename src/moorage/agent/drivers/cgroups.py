@@ -29,6 +29,7 @@ _LIMITED_V1: Final = ("cpu", "memory", "pids")  # the hierarchies in which a san
 # Those in which a container has a cgroup of its own: limits, devices, and what statistics are read from.
 _ENTERED_V1: Final = frozenset({"cpu", "cpu,cpuacct", "cpuacct", "memory", "pids", "devices", "blkio"})
 _KILL_TIMEOUT_S: Final = 20.0  # a process in the middle of a disk write outlives SIGKILL for a while
+_LINKS_OF_A_LEAF: Final = 2  # its name above, and its own "."
 _REMOVE_TIMEOUT_S: Final = 20.0  # a cgroup stays busy until the last of its dead processes is reaped
 
 
@@ -152,10 +153,10 @@ class Cgroups:
         """Living processes below a path in any hierarchy; never our own, whose threads may be among them."""
         found: set[int] = set()
         for root in self._roots:
-            for directory, _, files in os.walk(root / path):
-                if "cgroup.procs" in files:
-                    with contextlib.suppress(OSError):  # removed in this moment, or a threaded v2 cgroup
-                        found.update(map(int, Path(directory, "cgroup.procs").read_text().split()))
+            for directory in _tree(f"{root}/{path}"):
+                # What is suppressed: removed in this moment, or a threaded v2 cgroup.
+                with contextlib.suppress(OSError), open(f"{directory}/cgroup.procs", "rb") as file:
+                    found.update(map(int, file.read().split()))
         found -= {0, os.getpid()}
         return {pid for pid in found if processes.reference(pid) is not None}
 
@@ -199,12 +200,25 @@ def _write_v2_limits(directory: Path, spec: SandboxSpec) -> None:
     (directory / "pids.max").write_text("max" if spec.pids_max is None else str(spec.pids_max))
 
 
+def _tree(top: str) -> list[str]:
+    """A cgroup and those below it, each before its own; none where it is not there.
+
+    A directory's links tell whether there are any below: most have none, and some thirty files to list.
+    """
+    try:
+        if os.stat(top).st_nlink == _LINKS_OF_A_LEAF:
+            return [top]
+    except FileNotFoundError:
+        return []
+    return [directory for directory, _, _ in os.walk(top)]
+
+
 def _remove_tree(top: Path) -> None:
     """Remove a cgroup and those below it, looking anew each time: what was half-made may appear late."""
     deadline = time.monotonic() + _REMOVE_TIMEOUT_S
-    while top.exists():
+    while tree := _tree(str(top)):
         busy: OSError | None = None
-        for directory, _, _ in os.walk(top, topdown=False):
+        for directory in reversed(tree):
             try:
                 os.rmdir(directory)
             except FileNotFoundError:

@@ -141,9 +141,8 @@ class Node:
 
     def remove_sandbox(self, sandbox: SandboxId) -> None:
         """Remove the sandbox and every container that is still in it."""
-        for container in self.list_containers():
-            if container.id.startswith(f"{sandbox}-"):
-                self.remove_container(container.id)
+        for container in self._parts.records.containers_of(sandbox):
+            self.remove_container(container)
         with self._step("CannotStopContainerError", "removing the sandbox", sandbox):
             self._run(self._sandboxes.remove, sandbox)
 

@@ -7,7 +7,10 @@ disk nothing, while a file that is replaced is flushed.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeVar
@@ -25,6 +28,10 @@ _Record = TypeVar("_Record", "SandboxRecord", "ContainerRecord", "Launched")
 _RECORD: Final = "record.json"
 _COMPLETE: Final = "complete"
 _LAUNCHED: Final = "launched.json"
+# FS_IOC_GETFLAGS and FS_IOC_SETFLAGS; their numbers are made with a long, what they pass is an int.
+_GET_FLAGS: Final = 0x80086601
+_SET_FLAGS: Final = 0x40086602
+_TOP_OF_HIERARCHY: Final = 0x00020000  # FS_TOPDIR_FL
 
 
 class SandboxRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +73,8 @@ class Records:
         self._containers = directory / "containers"
         self._sandboxes.mkdir(exist_ok=True)
         self._containers.mkdir(exist_ok=True)
+        for parent in (self._sandboxes, self._containers):
+            _spread(parent)
 
     def sandbox_directory(self, sandbox: SandboxId) -> Path:
         return self._sandboxes / sandbox
@@ -77,7 +86,8 @@ class Records:
         _put(self._sandboxes / record.id / _RECORD, record)
 
     def complete_sandbox(self, sandbox: SandboxId) -> None:
-        (self._sandboxes / sandbox / _COMPLETE).touch()
+        home = self._sandboxes / sandbox
+        os.link(home / _RECORD, home / _COMPLETE)  # a second name is cheaper than a second file
 
     def undo_sandbox(self, sandbox: SandboxId) -> None:
         """A part of it was lost: it counts as half-made."""
@@ -115,12 +125,33 @@ class Records:
             if record := _get(directory / _RECORD, ContainerRecord):
                 yield record
 
+    def containers_of(self, sandbox: SandboxId) -> list[ContainerId]:
+        """By their names alone: of a thousand records none is read."""
+        prefix = f"{sandbox}-"
+        return [ContainerId(name) for name in sorted(os.listdir(self._containers)) if name.startswith(prefix)]
+
     def drop_unwritten(self) -> None:
         """Remove directories of which a crash left no record: nothing else of theirs was made yet."""
         for parent in (self._sandboxes, self._containers):
             for directory in parent.iterdir():
                 if not (directory / _RECORD).exists():
                     shutil.rmtree(directory)
+
+
+def _spread(directory: Path) -> None:
+    """Have the filesystem put each new directory below into another part of the disk (`chattr +T`).
+
+    Otherwise all inodes come from one block group, whose free ones ext4 looks for from its beginning and, without a
+    journal, past each that was freed within minutes: after a few hundred containers, half the work of a launch.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        (flags,) = struct.unpack("i", fcntl.ioctl(fd, _GET_FLAGS, bytes(4)))
+        fcntl.ioctl(fd, _SET_FLAGS, struct.pack("i", flags | _TOP_OF_HIERARCHY))
+    except OSError:
+        return  # a filesystem that does not know it has its own ways
+    finally:
+        os.close(fd)
 
 
 def _put(file: Path, record: SandboxRecord | ContainerRecord | Launched) -> None:
