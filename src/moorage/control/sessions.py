@@ -1,9 +1,10 @@
 """What an agent is told over its ACS connection: a session for each connection, and who is connected.
 
-A session is level-triggered. Whatever woke it, it looks at the tasks of its instance, compares them with what this
-connection has been given, and says what is missing. It keeps nothing that matters: a new connection starts from the
-state alone, gives everything again (an agent takes a task it knows only forward) and then a manifest of all that the
-instance should have, so that the agent can ask about the rest.
+A session is level-triggered. Whatever woke it, it compares the tasks of its instance with what this connection has
+been given, and says what is missing: at its first look all of them, later those that have changed since the last. It
+keeps nothing that matters: a new connection starts from the state alone, gives everything again (an agent takes a
+task it knows only forward) and then a manifest of all that the instance should have, so that the agent can ask about
+the rest.
 
 Whoever runs a session does so in this order, again and again: `receive` what came, `wake`, send what that gave once
 the state it was computed from is durable, look at `ended`, sleep until `due_s` or until a task of the instance
@@ -57,6 +58,7 @@ class AcsSession:
         self._dice = dice
         self._given: dict[TaskArn, DesiredStatus] = {}
         self._unacknowledged: dict[str, _Unacknowledged] = {}
+        self._seen: int | None = None  # the tasks' version when they were last looked at; None: look at all
         self._manifest_given = False
         self._asked: acs.TaskStopVerificationMessage | None = None
         self._beats_unanswered = 0
@@ -90,11 +92,10 @@ class AcsSession:
         if instance is None or instance.status == "INACTIVE":
             return self._farewell(state, now_s)
         self._forget_lost_payloads(now_s)
-        tasks = state.tasks.by("instance", self.instance)
         messages: list[acs.ServerMessage] = []
-        messages += self._payloads(state, instance, self._missing(tasks), now_s)
+        messages += self._payloads(state, instance, self._missing(state), now_s)
         if not self._manifest_given:
-            messages.append(self._manifest(instance, tasks, now_s))
+            messages.append(self._manifest(instance, state.tasks.by("instance", self.instance), now_s))
         messages += self._verdict(state, now_s)
         messages += self._heartbeat(now_s)
         return messages
@@ -109,14 +110,25 @@ class AcsSession:
         for key in lost:
             for task in self._unacknowledged.pop(key).tasks:
                 self._given.pop(task, None)
+        if lost:
+            self._seen = None
 
-    def _missing(self, tasks: list[Task]) -> list[Task]:
-        """The tasks that this connection has not been told of as they are wanted now."""
-        missing = [task for task in tasks if self._given.get(task.arn) != task.desired_status]
-        if len(self._given) > len(tasks):  # some of those given are STOPPED and will not be spoken of again
-            live = {task.arn for task in tasks}
+    def _missing(self, state: State) -> list[Task]:
+        """The tasks that this connection has not been told of as they are wanted now.
+
+        All of them were compared up to the version `_seen`; of those only what has changed since can be missing. So
+        an event costs what it changed and not what the instance runs, and one that nobody told of is not lost.
+        """
+        tasks = state.tasks
+        if self._seen is None:
+            looked_at = tasks.by("instance", self.instance)
+        else:
+            looked_at = tasks.changed(self.instance, self._seen)
+        self._seen = tasks.version
+        if len(self._given) > 2 * tasks.count("instance", self.instance) + PAYLOAD_TASKS_MAX:
+            live = {task.arn for task in tasks.by("instance", self.instance)}  # the rest is not spoken of again
             self._given = {arn: wanted for arn, wanted in self._given.items() if arn in live}
-        return missing
+        return [task for task in looked_at if self._given.get(task.arn) != task.desired_status]
 
     def _payloads(
         self, state: State, instance: ContainerInstance, tasks: list[Task], now_s: float

@@ -41,6 +41,15 @@ class Table(Generic[R]):
         self._lists_of = lists
         self._lists: dict[Hashable, OrderedKeys] = {}
         self._observe = observe
+        self.version = 0  # counts every change, also one that is undone; never the same after a restart
+        self._followed: str | None = None
+        self._changed: dict[Hashable, dict[str, int]] = {}  # of each followed value: keys by their last change
+
+    def following(self, index: str) -> Table[R]:
+        """This table, whose values of that index can be asked what has `changed`. For the empty table only."""
+        assert not self._rows, "what is there already would never count as changed"
+        self._followed = index
+        return self
 
     def get(self, key: str) -> R | None:
         """The record of that key, or None."""
@@ -65,6 +74,17 @@ class Table(Generic[R]):
         """The records of one list whose keys follow `key`, in the order of their keys. Good until the next write."""
         keys = self._lists.get(listed)
         return iter(()) if keys is None else map(self._rows.__getitem__, keys.after(key))
+
+    def changed(self, value: Hashable, since: int) -> list[R]:
+        """The records that the followed index files under `value` and that were put after the table's version
+        `since`, in the order of their changes. Costs what has changed, however many are filed there."""
+        rows, keys = self._rows, []
+        filed = self._changed.get(value, {})
+        for key in reversed(filed):
+            if filed[key] <= since:
+                break
+            keys.append(key)
+        return [rows[key] for key in reversed(keys)]
 
     def count(self, index: str, value: Hashable) -> int:
         """How many records `index` files under `value`."""
@@ -91,11 +111,23 @@ class Table(Generic[R]):
             after = tuple(keys(new)) if new is not None else ()
             if before != after:
                 _refile(self._indexes[name], key, before, after)
+            if name == self._followed:
+                self._note_change(key, before, after)
         if self._lists_of is not None:
             self._relist(key, old, new, self._lists_of)
         if self._observe is not None:
             self._observe(old, new)
         return old
+
+    def _note_change(self, key: str, before: tuple[Hashable, ...], after: tuple[Hashable, ...]) -> None:
+        self.version += 1
+        for value in before:
+            of_value = self._changed[value]
+            del of_value[key]
+            if not of_value and value not in after:
+                del self._changed[value]
+        for value in after:
+            self._changed.setdefault(value, {})[key] = self.version
 
     def _relist(self, key: str, old: R | None, new: R | None, lists_of: Keys[R]) -> None:
         before = () if old is None else tuple(lists_of(old))

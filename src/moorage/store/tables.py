@@ -82,7 +82,7 @@ def tasks(observe: Observer[Task]) -> Table[Task]:
         },
         observe,
         _task_lists,
-    )
+    ).following("instance")
 
 
 def _task_lists(task: Task) -> list[Hashable]:
