@@ -24,6 +24,7 @@ from moorage.agent.ports import World
 from moorage.agent.registration import NodeIdentity, register
 from moorage.agent.session import Session, Unregistered
 from moorage.agent.state import TaskRecords
+from moorage.agent.telemetry import Telemetry
 from moorage.agent.workers import NODE_THREADS, PULL_THREADS, ThreadWorkers
 from moorage.boot.agent_config import AgentConfig, Key
 from moorage.boot.world import SystemClock, SystemDice
@@ -72,6 +73,7 @@ class Agent:
             dice=self._dice,
             feed=self._hear,
         )
+        self._telemetry = Telemetry(ecs=self._ecs, signer=signer, clock=self._clock, dice=self._dice, publishers=())
         self._executor = Executor(
             self._machine,
             World(
@@ -128,10 +130,12 @@ class Agent:
         while True:
             arn = await register(self._ecs, identity, self._registration, self._dice)
             log.info("registered as %s", arn)
+            telemetry = self._work.spawn(self._telemetry.run(config.cluster, arn))
             try:
                 await self._session.run(config.cluster, arn)
             except Unregistered as error:
                 log.warning("registering again: %s", error)
+                telemetry.cancel()
                 await asyncio.sleep(REGISTER_AGAIN_S)
 
     def _hear(self, event: on.Event) -> None:
