@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from moorage.agent import facts
 from moorage.agent.events import PayloadReceived, Refusal, StopOrder
 from moorage.agent.spec import (
     ContainerId,
@@ -78,6 +79,7 @@ class NodeTraits(msgspec.Struct, frozen=True, kw_only=True):
 
     region: str
     fleet_isolation: Isolation = "userns"  # of Fargate tasks; all others get plain namespaces
+    endpoint_key: str = ""  # hexadecimal, secret; empty: this node tells its containers nothing of themselves
 
 
 class _Unfit(Exception):
@@ -143,6 +145,7 @@ def plan(task: acs.Task, traits: NodeTraits) -> TaskPlan:
         sandbox=_sandbox(task, id_, mode, isolation),
         containers=containers,
         need=_need(task, mode),
+        facts=facts.task_facts(task),
     )
 
 
@@ -251,13 +254,18 @@ def _container(
     sandbox = SandboxId(task.arn.rpartition("/")[2])
     id_ = ContainerId(f"{sandbox}-{index}")
     runtime_id = _runtime_id(id_, fargate=task.launch_type == "FARGATE")
+    known = facts.container_facts(task, part, runtime_id, traits.endpoint_key)
     wanted_s = DEFAULT_STOP_TIMEOUT_S if part.stop_timeout is None else float(part.stop_timeout)
     return ContainerPlan(
-        spec=_spec(part, id_, sandbox, docker.decode_config(given.config), host, traits),
+        spec=msgspec.structs.replace(
+            _spec(part, id_, sandbox, docker.decode_config(given.config), host, traits),
+            environment=tuple(((part.environment or {}) | facts.environment(known.endpoint_id)).items()),
+        ),
         runtime_id=runtime_id,
         essential=part.essential is not False,
         stop_timeout_s=min(wanted_s, FARGATE_STOP_TIMEOUT_MAX_S) if task.launch_type == "FARGATE" else wanted_s,
         log=_log(part.name, host.log_config, runtime_id, traits),
+        facts=known,
     )
 
 
@@ -277,7 +285,7 @@ def _spec(
         image=part.image,
         entry_point=part.entry_point,
         command=part.command if override.command is None else override.command,
-        environment=_environment(part.environment or {}, traits.region),
+        default_environment=(("AWS_REGION", traits.region), ("AWS_DEFAULT_REGION", traits.region)),
         user=config.user,
         working_directory=config.working_dir,
         hostname=config.hostname,
@@ -291,13 +299,6 @@ def _spec(
         capabilities_drop=host.cap_drop or (),
         ulimits=tuple(Ulimit(name=each.name, soft=each.soft, hard=each.hard) for each in host.ulimits or ()),
     )
-
-
-def _environment(given: dict[str, str], region: str) -> tuple[tuple[str, str], ...]:
-    """The region is told as the published agent tells it, unless the definition names one."""
-    if "AWS_REGION" not in given and "AWS_DEFAULT_REGION" not in given:
-        given = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **given}
-    return tuple(given.items())
 
 
 def _runtime_id(id_: ContainerId, *, fargate: bool) -> str:

@@ -15,6 +15,8 @@ ContainerId = NewType("ContainerId", str)  # `<sandbox id>-<index in the task>`:
 
 NetworkMode = Literal["awsvpc", "bridge", "host", "none"]
 Isolation = Literal["namespaces", "userns", "runsc"]
+PidMode = Literal["own", "task", "host"]  # whose processes a container sees
+IpcMode = Literal["own", "task", "host", "none"]  # with whom it shares memory; "none": not even /dev/shm of its own
 Protocol = Literal["tcp", "udp"]
 
 
@@ -39,6 +41,40 @@ class PortBinding(msgspec.Struct, frozen=True, kw_only=True):
     protocol: Protocol = "tcp"
 
 
+class ScratchVolume(msgspec.Struct, frozen=True, kw_only=True, tag="scratch"):
+    """An empty directory that lives as long as its task."""
+
+    name: str
+
+
+class HostVolume(msgspec.Struct, frozen=True, kw_only=True, tag="host"):
+    """A directory or file of the host; a directory that is missing is made."""
+
+    name: str
+    path: str
+
+
+class DockerVolume(msgspec.Struct, frozen=True, kw_only=True, tag="docker"):
+    """A volume of Docker's `local` driver: the task's own, or shared by all that name it and kept after them."""
+
+    name: str
+    shared: bool
+    autoprovision: bool = False  # of a shared one that does not exist
+    options: tuple[tuple[str, str], ...] = ()  # type, device and o, as for mount(8); none: a plain directory
+
+
+class FileSystemVolume(msgspec.Struct, frozen=True, kw_only=True, tag="efs"):
+    """A directory of a shared file system, which the node's settings give a place."""
+
+    name: str
+    file_system: str
+    root: str = "/"  # inside the file system
+    encrypted: bool = False  # what leaves the host must
+
+
+Volume = ScratchVolume | HostVolume | DockerVolume | FileSystemVolume
+
+
 class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is shared by the containers of one task."""
 
@@ -51,6 +87,9 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     cpu_quota_us: int | None = None  # per 100 ms period; None: no ceiling
     memory_max_bytes: int | None = None  # None: bounded by the containers alone
     pids_max: int | None = None
+    pid_mode: PidMode = "own"
+    ipc_mode: IpcMode = "own"
+    volumes: tuple[Volume, ...] = ()
 
 
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +111,7 @@ class RootImage(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     working_directory: str = ""
     stop_signal: str = ""  # a name or a number; empty: SIGTERM
+    volumes: tuple[str, ...] = ()  # directories whose content is not part of the root filesystem
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +120,36 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     source: str  # absolute, on the host
     target: str  # absolute, in the container
     readonly: bool = False
+
+
+class MountPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A volume of the sandbox, shown to a container."""
+
+    volume: str
+    target: str  # absolute, in the container
+    readonly: bool = False
+
+
+class VolumesFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """All volumes of another container, at the same places; that one must have been started."""
+
+    container: ContainerId
+    readonly: bool = False
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """A device of the host; a directory stands for those in it."""
+
+    source: str
+    target: str
+    permissions: str = "rwm"
+
+
+class Tmpfs(msgspec.Struct, frozen=True, kw_only=True):
+    """A directory in memory."""
+
+    target: str
+    options: tuple[str, ...] = ()  # of mount(8), its size among them
 
 
 class Ulimit(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +168,7 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     entry_point: tuple[str, ...] | None = None
     command: tuple[str, ...] | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    default_environment: tuple[tuple[str, str], ...] = ()  # set where neither task nor image names any of them
     user: str | None = None  # user, uid, user:group, uid:gid
     working_directory: str | None = None
     hostname: str | None = None
@@ -111,6 +182,24 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     capabilities_drop: tuple[str, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    mount_points: tuple[MountPoint, ...] = ()
+    volumes_from: tuple[VolumesFrom, ...] = ()
+    lends_volumes: bool = False  # some other container has its volumes from this one
+    tmpfs: tuple[Tmpfs, ...] = ()
+    shm_bytes: int | None = None  # of /dev/shm; None: 64 MiB
+    devices: tuple[Device, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    swap_max_bytes: int | None = None  # beside the memory; None: as the host has it
+    swappiness: int | None = None  # 0 to 100
+    no_new_privileges: bool = False
+    apparmor_profile: str = ""
+    open_stdin: bool = False  # reading from standard input waits instead of ending
+    terminal: bool = False
+    network_disabled: bool = False
+    dns_servers: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    extra_hosts: tuple[tuple[str, str], ...] = ()  # (name, address); the address "host-gateway" is the host's
+    aliases: tuple[str, ...] = ()  # names by which the sandbox's own address is known to the container
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from moorage.agent.facts import ContainerFacts, TaskFacts
 from moorage.agent.spec import ContainerSpec, Exit, PortBinding, SandboxId, SandboxSpec
 from moorage.model.container_instance import Resources
 
@@ -71,6 +72,7 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True):
     essential: bool = True
     stop_timeout_s: float
     log: LogPlan | None = None
+    facts: ContainerFacts = ContainerFacts()
 
 
 class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +84,7 @@ class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: SandboxSpec
     containers: tuple[ContainerPlan, ...]
     need: Resources = Resources()
+    facts: TaskFacts = TaskFacts()
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

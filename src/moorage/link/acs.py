@@ -121,6 +121,7 @@ class Task(_Shape, frozen=True, kw_only=True):
     overrides: str | None = None
     service_name: str | None = None
     group: str | None = None
+    zone: str | None = None
     containers: tuple[Container, ...] = ()
     elastic_network_interfaces: tuple[NetworkInterface, ...] = ()
     role_credentials: RoleCredentials | None = None

@@ -51,6 +51,7 @@ def task_payload(
         overrides="{}",
         service_name=service_name(task.group),
         group=task.group,
+        zone=task.availability_zone or None,
         containers=tuple(_container(task, part) for part in definition.containers),
         elastic_network_interfaces=((interface_payload(task, interface, subnet),) if interface and subnet else ()),
     )

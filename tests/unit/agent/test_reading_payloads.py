@@ -163,11 +163,10 @@ def test_docker_settings_reach_the_container() -> None:
     assert (spec.user, spec.working_directory, spec.hostname) == ("1000:1000", "/srv", "h")
 
 
-def test_the_region_is_in_the_environment_unless_the_definition_names_one() -> None:
-    told = dict(plan_of(task(replace(container(), environment={"A": "1"}))).containers[0].spec.environment)
-    assert told == {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "A": "1"}
-    own = replace(container(), environment={"AWS_REGION": "eu-west-1"})
-    assert dict(plan_of(task(own)).containers[0].spec.environment) == {"AWS_REGION": "eu-west-1"}
+def test_the_region_is_offered_to_a_container_that_names_none() -> None:
+    spec = plan_of(task(replace(container(), environment={"A": "1"}))).containers[0].spec
+    assert dict(spec.environment) == {"A": "1"}
+    assert dict(spec.default_environment) == {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 def test_a_command_in_the_overrides_replaces_the_definitions() -> None:

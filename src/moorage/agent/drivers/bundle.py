@@ -86,6 +86,8 @@ def environment(spec: ContainerSpec, image: RootImage, place: Place) -> tuple[st
     values["HOME"] = place.account.home
     values.update(entry.partition("=")[::2] for entry in image.environment)
     values.update(spec.environment)
+    if not any(name in values for name, _ in spec.default_environment):
+        values.update(spec.default_environment)
     return tuple(f"{name}={value}" for name, value in values.items())
 
 
