@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from moorage.model.task import DesiredStatus, LaunchType
-from moorage.model.task_definition import NetworkMode
+from moorage.model.task_definition import Condition, NetworkMode
 
 PROTOCOL_VERSION: Final = 2
 
@@ -42,6 +42,17 @@ class DockerConfig(_Shape, frozen=True, kw_only=True):
     version: str | None = None  # of the Docker Engine API
 
 
+class Dependency(_Shape, frozen=True, kw_only=True):
+    container_name: str
+    condition: Condition
+
+
+class RestartPolicy(_Shape, frozen=True, kw_only=True):
+    enabled: bool | None = None  # always sent
+    ignored_exit_codes: tuple[int, ...] = ()
+    restart_attempt_period: int | None = None  # seconds; absent: 300
+
+
 class Container(_Shape, frozen=True, kw_only=True):
     name: str
     image: str
@@ -53,23 +64,23 @@ class Container(_Shape, frozen=True, kw_only=True):
     entry_point: tuple[str, ...] | None = None
     environment: dict[str, str] | None = None
     port_mappings: tuple[PortMapping, ...] = ()
+    depends_on: tuple[Dependency, ...] = ()
+    start_timeout: int | None = None  # seconds
     stop_timeout: int | None = None  # seconds
+    health_check_type: str | None = None  # "docker": the engine's `Healthcheck` is one to report
+    restart_policy: RestartPolicy | None = None
     docker_config: DockerConfig | None = None
     overrides: str | None = None  # JSON text; only `command` is legal in it
 
-    start_timeout: int | None = None
     environment_files: tuple[Unread, ...] = ()
     mount_points: tuple[Unread, ...] = ()
     volumes_from: tuple[Unread, ...] = ()
     links: tuple[str, ...] = ()
-    depends_on: tuple[Unread, ...] = ()
-    health_check_type: str | None = None
     secrets: tuple[Unread, ...] = ()
     registry_authentication: Unread | None = None
     logs_auth_strategy: str | None = None
     managed_agents: tuple[Unread, ...] = ()
     firelens_configuration: Unread | None = None
-    restart_policy: Unread | None = None
     credential_specs: tuple[str, ...] = ()
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 # 1.25 is the first version with `Init`, and every engine still in use answers it.
 API_VERSION: Final = "1.25"
+START_PERIOD_VERSION: Final = "1.29"  # the first with `StartPeriod`
 
 
 class _Docker(
@@ -20,11 +21,22 @@ class _Docker(
     """Pascal-case names. An unknown member is an error: a setting that nobody reads would be silently lost."""
 
 
+class Healthcheck(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times are nanoseconds; an absent one is the engine's default."""
+
+    test: tuple[str, ...] = ()
+    interval: int | None = None
+    timeout: int | None = None
+    retries: int | None = None
+    start_period: int | None = None
+
+
 class Config(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
     user: str | None = None
     working_dir: str | None = None
     hostname: str | None = None
     labels: dict[str, str] | None = None
+    healthcheck: Healthcheck | None = None
 
 
 class LogConfig(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,10 +12,13 @@ from moorage.link import acs, docker
 from moorage.model.network import NetworkInterface, Subnet
 from moorage.model.task import Container, ContainerOverride, LaunchType, Task
 from moorage.model.task_definition import (
+    DEFAULT_ATTEMPT_PERIOD_S,
     ContainerDefinition,
+    HealthCheck,
     LogConfiguration,
     NetworkMode,
     PortMapping,
+    RestartPolicy,
     TaskDefinition,
 )
 
@@ -106,7 +109,14 @@ def _container(task: Task, part: ContainerDefinition) -> acs.Container:
         entry_point=part.entry_point,
         environment=_environment(task, part, override),
         port_mappings=tuple(_port(mapping, task.network_mode) for mapping in part.port_mappings),
+        depends_on=tuple(
+            acs.Dependency(container_name=one.container_name, condition=one.condition)
+            for one in part.depends_on or ()
+        ),
+        start_timeout=part.start_timeout,
         stop_timeout=part.stop_timeout,
+        health_check_type="docker" if part.health_check and part.health_check.checks else None,
+        restart_policy=_restart_policy(part.restart_policy),
         docker_config=_docker_config(task, part, override),
     )
 
@@ -115,8 +125,39 @@ def _docker_config(task: Task, part: ContainerDefinition, override: ContainerOve
     return acs.DockerConfig(
         config=docker.encode(_config(part)),
         host_config=docker.encode(_host_config(task, part, override)),
-        version=docker.API_VERSION,
+        version=_api_version(part),
     )
+
+
+def _api_version(part: ContainerDefinition) -> str:
+    late = part.health_check is not None and part.health_check.start_period is not None
+    return docker.START_PERIOD_VERSION if late else docker.API_VERSION
+
+
+def _restart_policy(given: RestartPolicy | None) -> acs.RestartPolicy | None:
+    if given is None or not given.enabled:
+        return None
+    return acs.RestartPolicy(
+        enabled=True,
+        ignored_exit_codes=given.ignored_exit_codes or (),
+        restart_attempt_period=given.restart_attempt_period or DEFAULT_ATTEMPT_PERIOD_S,
+    )
+
+
+def _healthcheck(given: HealthCheck | None) -> docker.Healthcheck | None:
+    if given is None:
+        return None
+    return docker.Healthcheck(
+        test=given.command,
+        interval=_nanoseconds(given.interval),
+        timeout=_nanoseconds(given.timeout),
+        retries=given.retries,
+        start_period=_nanoseconds(given.start_period),
+    )
+
+
+def _nanoseconds(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * 1_000_000_000
 
 
 def _environment(task: Task, part: ContainerDefinition, override: ContainerOverride) -> dict[str, str]:
@@ -138,7 +179,11 @@ def _port(mapping: PortMapping, mode: NetworkMode) -> acs.PortMapping:
 
 def _config(part: ContainerDefinition) -> docker.Config:
     return docker.Config(
-        user=part.user, working_dir=part.working_directory, hostname=part.hostname, labels=part.docker_labels
+        user=part.user,
+        working_dir=part.working_directory,
+        hostname=part.hostname,
+        labels=part.docker_labels,
+        healthcheck=_healthcheck(part.health_check),
     )
 
 

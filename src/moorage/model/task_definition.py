@@ -6,7 +6,7 @@ A field that is not here is not built yet and is refused at registration.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -18,6 +18,9 @@ Compatibility = Literal["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"]
 DefinitionStatus = Literal["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"]
 Protocol = Literal["tcp", "udp"]
 AppProtocol = Literal["http", "http2", "grpc"]
+Condition = Literal["START", "COMPLETE", "SUCCESS", "HEALTHY"]
+
+DEFAULT_ATTEMPT_PERIOD_S: Final = 300  # of a restart policy that names none
 
 
 class KeyValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +57,32 @@ class LinuxParameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     init_process_enabled: bool | None = None
 
 
+class ContainerDependency(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    container_name: str
+    condition: Condition
+
+
+class HealthCheck(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """All in seconds but `retries`. The defaults are told as ECS tells them: as if they had been asked for."""
+
+    command: tuple[str, ...]  # CMD, CMD-SHELL or NONE, and what follows
+    interval: int | None = None
+    timeout: int | None = None
+    retries: int | None = None
+    start_period: int | None = None
+
+    @property
+    def checks(self) -> bool:
+        """Whether anybody will ever know that the container is healthy."""
+        return self.command[0] != "NONE"
+
+
+class RestartPolicy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    enabled: bool
+    ignored_exit_codes: tuple[int, ...] | None = None
+    restart_attempt_period: int | None = None  # seconds that a container must have run to be started again
+
+
 class ContainerDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One container of a task. Members with a default here are always answered; the rest only where set."""
 
@@ -70,7 +99,11 @@ class ContainerDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     mount_points: tuple[()] = ()
     volumes_from: tuple[()] = ()
     system_controls: tuple[()] = ()
+    depends_on: tuple[ContainerDependency, ...] | None = None
+    start_timeout: int | None = None  # seconds
     stop_timeout: int | None = None  # seconds
+    health_check: HealthCheck | None = None
+    restart_policy: RestartPolicy | None = None
     hostname: str | None = None
     user: str | None = None
     working_directory: str | None = None

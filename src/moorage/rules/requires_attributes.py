@@ -49,6 +49,13 @@ def _of_container(definition: Definition, container: ContainerDefinition) -> Ite
         yield _DOCKER + "1.19"
         if definition.execution_role_arn:
             yield _NEWER + "execution-role-awslogs"
+    if container.depends_on:
+        yield _NEWER + "container-ordering"
+    if container.health_check and container.health_check.checks:
+        yield _NEWER + "container-health-check"
+        yield _DOCKER + ("1.24" if container.health_check.start_period is None else "1.29")
+    if container.restart_policy and container.restart_policy.enabled:
+        yield _NEWER + "container-restart-policy"
     if container.privileged:
         yield _AGENT + "privileged-container"
     if container.docker_labels or container.ulimits:

@@ -27,6 +27,7 @@ from moorage.rules.requires_attributes import requires_attributes
 from moorage.rules.task_definitions_compute import FAULTS, fargate_size_fault
 from moorage.rules.task_definitions_containers import NAME, container_definition
 from moorage.rules.task_definitions_draft import ConstraintDraft, Draft, InvalidDefinition
+from moorage.rules.task_definitions_order import check_order
 from moorage.rules.task_definitions_ports import check_across_containers, repeated
 from moorage.rules.task_sizes import cpu_units, memory_mib
 
@@ -197,6 +198,7 @@ def _containers(draft: Draft, task: Definition) -> tuple[ContainerDefinition, ..
     if not any(container.essential for container in containers):
         raise InvalidDefinition("At least one container of a task definition must be essential.")
     check_across_containers(containers)
+    check_order(containers)
     _check_sums(task, containers)
     return containers
 

@@ -18,7 +18,7 @@ Fault = str | None
 EC2_CPU_MIN_UNITS: Final = 128
 EC2_CPU_MAX_UNITS: Final = 196_608  # 192 vCPUs, the largest instances of AWS
 TASK_MEMORY_MIN_MIB: Final = 4  # of one container, and a task has one at least
-FARGATE_STOP_TIMEOUT_S: Final = range(2, 120 + 1)
+FARGATE_TIMEOUT_S: Final = range(2, 120 + 1)  # of start and of stop
 
 _FARGATE_LOG_DRIVERS = frozenset(("awslogs", "splunk", "awsfirelens"))
 _MANAGED_LOG_DRIVERS = _FARGATE_LOG_DRIVERS | {"json-file"}
@@ -113,8 +113,9 @@ def _fargate_container_fault(definition: Definition, container: ContainerDefinit
     for capability in added:
         if capability != "SYS_PTRACE":
             return f"{_PREFIX} adding the capability '{capability}'. The supported capability is 'SYS_PTRACE'."
-    if container.stop_timeout is not None and container.stop_timeout not in FARGATE_STOP_TIMEOUT_S:
-        return f"{_PREFIX} a stopTimeout of {container.stop_timeout} seconds. The range is 2 to 120."
+    for what, seconds in (("startTimeout", container.start_timeout), ("stopTimeout", container.stop_timeout)):
+        if seconds is not None and seconds not in FARGATE_TIMEOUT_S:
+            return f"{_PREFIX} a {what} of {seconds} seconds. The range is 2 to 120."
     if is_ecr_image(container.image) and not definition.execution_role_arn:
         return "Fargate requires task definition to have execution role ARN to support ECR images."
     return _fargate_log_fault(definition, container)

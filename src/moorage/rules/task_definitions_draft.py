@@ -9,7 +9,14 @@ from __future__ import annotations
 import msgspec
 
 from moorage.base.errors import Refused
-from moorage.model.task_definition import LinuxParameters, LogConfiguration, RuntimePlatform, Ulimit
+from moorage.model.task_definition import (
+    HealthCheck,
+    LinuxParameters,
+    LogConfiguration,
+    RestartPolicy,
+    RuntimePlatform,
+    Ulimit,
+)
 
 
 class InvalidDefinition(Refused):
@@ -36,6 +43,11 @@ class PortMappingDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     app_protocol: str | None = None
 
 
+class DependencyDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    container_name: str | None = None
+    condition: str | None = None
+
+
 class ContainerDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     name: str | None = None
     image: str | None = None
@@ -50,7 +62,11 @@ class ContainerDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     mount_points: tuple[()] | None = None
     volumes_from: tuple[()] | None = None
     system_controls: tuple[()] | None = None
+    depends_on: tuple[DependencyDraft, ...] | None = None
+    start_timeout: int | None = None
     stop_timeout: int | None = None
+    health_check: HealthCheck | None = None
+    restart_policy: RestartPolicy | None = None
     hostname: str | None = None
     user: str | None = None
     working_directory: str | None = None

@@ -177,9 +177,7 @@ def test_a_number_is_never_given_out_twice() -> None:
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("healthCheck", {"command": ["CMD", "true"]}),
         ("secrets", [{"name": "A", "valueFrom": "arn:aws:ssm:x"}]),
-        ("dependsOn", [{"containerName": "b", "condition": "START"}]),
         ("mountPoints", [{"sourceVolume": "v", "containerPath": "/v"}]),
         ("interactive", True),
     ],
