@@ -11,13 +11,14 @@ import errno
 import fcntl
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from moorage.agent.drivers import network, processes, rootfs, signals
+from moorage.agent.drivers import endpoint, network, processes, rootfs, signals
 from moorage.agent.drivers.cgroups import Cgroups
 from moorage.agent.drivers.claims import Claims
 from moorage.agent.drivers.config import NodeConfig
@@ -31,6 +32,7 @@ from moorage.agent.drivers.parts import Parts
 from moorage.agent.drivers.records import Records, SandboxRecord
 from moorage.agent.drivers.runtime import Runtime
 from moorage.agent.drivers.sandboxes import Sandboxes
+from moorage.agent.drivers.volumes import Volumes
 from moorage.agent.spec import (
     ContainerId,
     ContainerSpec,
@@ -72,18 +74,23 @@ class Node:
         with contextlib.ExitStack() as undo:  # threads of a node that did not open would stand in its cgroups
             self._exits = ExitWatch(exits)
             undo.callback(self._exits.close)
+            self.endpoint = endpoint.listen()  # the agent answers there; closed with the node
+            undo.callback(self.endpoint.close)
+            claims.announce_endpoint(self.endpoint.getsockname()[1])
             crew = Crew(home / "launch.json", cgroups, launches)
             undo.callback(crew.close)
             keep = Keep(home, home / "keep.json", cgroups)
             undo.pop_all()
+        records = Records(home)
         self._parts = Parts(
-            records=Records(home),
+            records=records,
             cgroups=cgroups,
             claims=claims,
             crew=crew,
             keep=keep,
             links=Network(config),
             firewall=firewall,
+            volumes=Volumes(records, home, claims.stage, dict(config.file_systems)),
             runtimes=runtimes,
             exits=exits,
             stage=claims.stage,
@@ -123,7 +130,8 @@ class Node:
                 records.undo_sandbox(record.id)
         attached = [(record, record.attachment) for record in sandboxes if record.attachment is not None]
         parts.links.open((at.address, record.id) for record, at in attached if record.network_mode == "bridge")
-        parts.firewall.open((port, at.address) for record, at in attached for port in record.ports)
+        mappings = ((port, at.address) for record, at in attached for port in record.ports)
+        parts.firewall.open(mappings, self.endpoint.getsockname()[1])
 
     def _repin(self, sandbox: SandboxRecord) -> bool:
         """The holder was killed: take the sandbox's namespaces from a container that still lives in them."""
@@ -131,10 +139,8 @@ class Node:
         for container in records.containers():
             launched = records.launched(container.id)
             if container.sandbox == sandbox.id and launched and processes.is_alive(launched.process):
-                base = f"/proc/{launched.process.pid}/ns"
-                if sandbox.first_id:
-                    keep.pin(sandbox.id, "user", f"{base}/user")
-                keep.pin(sandbox.id, "net", f"{base}/net")
+                for kind in sandbox.pinned:
+                    keep.pin(sandbox.id, kind, f"/proc/{launched.process.pid}/ns/{kind}")
                 return True
         return False
 
@@ -184,6 +190,20 @@ class Node:
     def log_path(self, container: ContainerId) -> Path:
         return self._parts.records.container_directory(container) / "log"
 
+    def sandbox_address(self, sandbox: SandboxId) -> str | None:
+        """Where a sandbox's packets come from; "" without a link of its own, None where there is no such sandbox."""
+        record = self._parts.records.sandbox(sandbox)
+        return None if record is None else record.sandbox().address
+
+    def other_endpoints(self) -> tuple[int, ...]:
+        """The ports of the endpoint's address on which the agents of the host's other nodes answer."""
+        return self._parts.claims.other_endpoints()
+
+    def endpoint_inside(self, sandbox: SandboxId) -> socket.socket:
+        """A listening socket inside a sandbox that has no link: the endpoint as its containers reach it."""
+        with _failures("ContainerNetworkingError", "opening the endpoint inside the sandbox"):
+            return self._run(self._sandboxes.open_endpoint, sandbox)
+
     def exits_fd(self) -> int:
         """Readable when `take_exits` has something to tell."""
         return self._exits.fd
@@ -203,6 +223,7 @@ class Node:
         self._parts.crew.close()
         self._parts.keep.close()
         self._exits.close()
+        self.endpoint.close()
         os.close(self._lock)
 
     def close(self) -> None:
