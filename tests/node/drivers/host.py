@@ -63,6 +63,7 @@ class Host:
         memory_mib: int | None = None,
         cpu_quota_us: int | None = None,
         pids_max: int | None = None,
+        **more: Any,
     ) -> Sandbox:
         interface = None
         if mode == "awsvpc":
@@ -84,6 +85,7 @@ class Host:
             memory_max_bytes=None if memory_mib is None else memory_mib << 20,
             cpu_quota_us=cpu_quota_us,
             pids_max=pids_max,
+            **more,
         )
         return self.node.create_sandbox(spec)
 

@@ -120,7 +120,7 @@ class Keep:
         self._thread.submit(self._unpin, sandbox).result()
 
     def _unpin(self, sandbox: str) -> None:
-        for kind in ("net", "user"):
+        for kind in ("net", "user", "pid", "ipc"):
             target = f"{self._pins}/{sandbox}.{kind}"
             with contextlib.suppress(OSError):  # nothing mounted there: never made, or a new keep namespace
                 syscalls.umount(target)

@@ -32,6 +32,7 @@ from moorage.agent.drivers.parts import Parts
 from moorage.agent.drivers.records import Records, SandboxRecord
 from moorage.agent.drivers.runtime import Runtime
 from moorage.agent.drivers.sandboxes import Sandboxes
+from moorage.agent.drivers.volumes import Volumes
 from moorage.agent.spec import (
     ContainerId,
     ContainerSpec,
@@ -80,14 +81,16 @@ class Node:
             undo.callback(crew.close)
             keep = Keep(home, home / "keep.json", cgroups)
             undo.pop_all()
+        records = Records(home)
         self._parts = Parts(
-            records=Records(home),
+            records=records,
             cgroups=cgroups,
             claims=claims,
             crew=crew,
             keep=keep,
             links=Network(config),
             firewall=firewall,
+            volumes=Volumes(records, home, claims.stage, dict(config.file_systems)),
             runtimes=runtimes,
             exits=exits,
             stage=claims.stage,
@@ -136,10 +139,8 @@ class Node:
         for container in records.containers():
             launched = records.launched(container.id)
             if container.sandbox == sandbox.id and launched and processes.is_alive(launched.process):
-                base = f"/proc/{launched.process.pid}/ns"
-                if sandbox.first_id:
-                    keep.pin(sandbox.id, "user", f"{base}/user")
-                keep.pin(sandbox.id, "net", f"{base}/net")
+                for kind in sandbox.pinned:
+                    keep.pin(sandbox.id, kind, f"/proc/{launched.process.pid}/ns/{kind}")
                 return True
         return False
 

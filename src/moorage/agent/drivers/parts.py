@@ -13,6 +13,7 @@ from moorage.agent.drivers.namespaces import Crew, Keep
 from moorage.agent.drivers.network import Network
 from moorage.agent.drivers.records import Records
 from moorage.agent.drivers.runtime import Runtime
+from moorage.agent.drivers.volumes import Volumes
 from moorage.agent.spec import Isolation
 
 
@@ -25,6 +26,7 @@ class Parts:
     keep: Keep
     links: Network
     firewall: Firewall
+    volumes: Volumes
     runtimes: Mapping[Isolation, Runtime]
     exits: Path  # the directory of exit files
     stage: Path  # seen in the launch namespace only

@@ -10,14 +10,27 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from moorage.agent.drivers.namespaces import write_file
 from moorage.agent.drivers.network import Attachment
 from moorage.agent.drivers.processes import ProcessRef
-from moorage.agent.spec import ContainerId, Isolation, NetworkMode, PortBinding, Sandbox, SandboxId
+from moorage.agent.spec import (
+    ContainerId,
+    IpcMode,
+    Isolation,
+    Mount,
+    NetworkMode,
+    PidMode,
+    PortBinding,
+    Sandbox,
+    SandboxId,
+    Volume,
+)
+
+Namespace = Literal["user", "net", "pid", "ipc"]
 
 _Record = TypeVar("_Record", "SandboxRecord", "ContainerRecord", "Launched")
 
@@ -35,6 +48,23 @@ class SandboxRecord(msgspec.Struct, frozen=True, kw_only=True):
     ports: tuple[PortBinding, ...] = ()
     hostname: str = ""
     first_id: int = 0  # of the user namespace's range on the host; 0: no user namespace
+    pid_mode: PidMode = "own"
+    ipc_mode: IpcMode = "own"
+    volumes: tuple[Volume, ...] = ()
+
+    @property
+    def pinned(self) -> tuple[Namespace, ...]:
+        """The namespaces that are the sandbox's own."""
+        found: list[Namespace] = []
+        if self.first_id:
+            found.append("user")
+        if self.network_mode != "host":
+            found.append("net")
+        if self.pid_mode == "task" and self.isolation != "runsc":  # whose sandboxes hold one container
+            found.append("pid")
+        if self.ipc_mode == "task":
+            found.append("ipc")
+        return tuple(found)
 
     def sandbox(self) -> Sandbox:
         return Sandbox(
@@ -44,11 +74,19 @@ class SandboxRecord(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Borrowable(msgspec.Struct, frozen=True, kw_only=True):
+    """A volume of a container as others may have it from there."""
+
+    mount: Mount
+    owned_by_ids: bool = False  # see `volumes.Source`
+
+
 class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
     id: ContainerId
     sandbox: SandboxId
     isolation: Isolation
     stop_signal: int
+    volumes: tuple[Borrowable, ...] = ()
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,6 +49,23 @@ class _Report(msgspec.Struct):
     message: str = ""
 
 
+class Supervision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a container's supervisor must do beyond writing down output and end."""
+
+    stdin: bool = False  # hold the container's standard input open
+    terminal: bool = False
+    # cgroups in which processes may outlive the first: where they share a pid namespace, the kernel does not end them
+    ended_with_it: tuple[str, ...] = ()
+
+
+PLAIN: Final = Supervision()
+# Looks again until nobody is left, for what was just being born; a bound, lest a fork bomb keeps the supervisor.
+_END_OTHERS: Final = (
+    "n=0; while [ $n -lt 100 ]; do p=$(cat {files} 2>/dev/null); "
+    '[ -n "$p" ] || break; kill -9 $p 2>/dev/null; n=$((n+1)); done'
+)
+
+
 class Runtime:
     """One OCI runtime of this host, with its state directory."""
 
@@ -81,7 +98,12 @@ class Runtime:
         return self.name in _NO_CGROUPS
 
     def create(
-        self, container: ContainerId, home: Path, log: Path, entrances: Sequence[str] = ()
+        self,
+        container: ContainerId,
+        home: Path,
+        log: Path,
+        entrances: Sequence[str] = (),
+        supervision: Supervision = PLAIN,
     ) -> tuple[ProcessRef, ProcessRef]:
         """Create the container whose bundle is `home`; returns its first process and its supervisor.
 
@@ -92,7 +114,7 @@ class Runtime:
         try:
             pid = processes.spawn(
                 self._conmon,
-                self._conmon_arguments(container, home, log, entrances),
+                [*self._conmon_arguments(container, home, log, entrances), *_more_arguments(supervision)],
                 stderr=error_write,
                 inherit=[(sync_write, _SYNC_PIPE_FD)],
                 environment=processes.TOOL_ENVIRONMENT | {"_OCI_SYNCPIPE": str(_SYNC_PIPE_FD)},
@@ -181,6 +203,19 @@ class Runtime:
             _remove_directory(state)
         elif self.name == "runsc" or state.exists():
             self._run("delete", "--force", container)
+
+
+def _more_arguments(supervision: Supervision) -> list[str]:
+    arguments = []
+    if supervision.stdin:
+        arguments.append("--stdin")
+    if supervision.terminal:
+        arguments.append("--terminal")
+    if supervision.ended_with_it:
+        files = " ".join(shlex.quote(f"{directory}/cgroup.procs") for directory in supervision.ended_with_it)
+        arguments += ["--exit-command=/bin/sh", "--exit-command-arg=-c"]
+        arguments.append(f"--exit-command-arg={_END_OTHERS.format(files=files)}")
+    return arguments
 
 
 def _read_report(fd: int) -> _Report | None:
