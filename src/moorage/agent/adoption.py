@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from moorage.agent import restarts
 from moorage.agent.events import Adopted
 from moorage.agent.life import ContainerLife, TaskLife, restored_life
 from moorage.agent.spec import ContainerId, ContainerStatus, Exit, SandboxId
@@ -63,6 +64,9 @@ def _task(
     for container in task.containers:
         if container.phase != "stopped":
             status = statuses.get(container.plan.spec.id)
+            if _is_being_restarted(container, status) and record.boot == boot and not task.stop_wanted:
+                container.phase = "restarting"
+                continue
             _container(container, status, None if record.boot == boot else HOST_RESTARTED, now_s)
             if container.exit is not None and container.plan.essential:
                 task.execution_stopped_at = task.execution_stopped_at or container.exit.at_s or now_s
@@ -75,12 +79,20 @@ def _task(
     return task
 
 
+def _is_being_restarted(container: ContainerLife, status: ContainerStatus | None) -> bool:
+    """Whether the earlier agent meant to start it again and had not finished."""
+    if container.restarts == 0 or status is None:
+        return False
+    return status.state == "created" or (status.exit is not None and restarts.is_old_news(container, status.exit))
+
+
 def _container(container: ContainerLife, status: ContainerStatus | None, lost: str | None, now_s: float) -> None:
     """Set a container's phase from what the node says; `lost` is why nothing can be alive any more."""
     state = status.state if status else "absent"
     if state == "running" and not lost:
         container.phase = "running"
         container.ever_started = True
+        container.started_at = container.started_at or now_s
     elif status is not None and status.exit is not None:
         container.ever_started = True
         container.ended(status.exit)

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from moorage.agent import facts
+from moorage.agent import facts, payload_order
 from moorage.agent.events import PayloadReceived, Refusal, StopOrder
 from moorage.agent.spec import (
     ContainerId,
@@ -57,19 +57,15 @@ _TASK_UNREAD: Final = (
     "execution_role_credentials",
 )
 _CONTAINER_UNREAD: Final = (
-    "start_timeout",
     "environment_files",
     "mount_points",
     "volumes_from",
     "links",
-    "depends_on",
-    "health_check_type",
     "secrets",
     "registry_authentication",
     "logs_auth_strategy",
     "managed_agents",
     "firelens_configuration",
-    "restart_policy",
     "credential_specs",
 )
 
@@ -103,7 +99,10 @@ def read_payload(message: acs.PayloadMessage, traits: NodeTraits) -> PayloadRece
         try:
             run.append(plan(task, traits))
         except (_Unfit, msgspec.DecodeError, UnicodeDecodeError) as error:
-            refused.append(_refusal(task, id_, str(error)))
+            # The published agent's own spelling.
+            refused.append(_refusal(task, id_, f"UnrecogniedTaskError: Error loading task - {error}"))
+        except payload_order.Unresolvable as error:
+            refused.append(_refusal(task, id_, f"Task dependencies cannot be resolved: {error}"))
     return PayloadReceived(
         message_id=message.message_id,
         seq_num=message.seq_num or 0,
@@ -119,12 +118,12 @@ def _refusal(task: acs.Task, id_: SandboxId, why: str) -> Refusal:
         id=id_,
         cluster=task.task_cluster_arn,
         containers=tuple(container.name for container in task.containers),
-        reason=f"UnrecogniedTaskError: Error loading task - {why}",  # the published agent's own spelling
+        reason=why,
     )
 
 
 def plan(task: acs.Task, traits: NodeTraits) -> TaskPlan:
-    """The plan for one task. Raises `_Unfit` and msgspec.DecodeError."""
+    """The plan for one task. Raises `_Unfit`, `Unresolvable` and msgspec.DecodeError."""
     id_ = SandboxId(task.arn.rpartition("/")[2])
     if not _TASK_ID.match(id_):
         raise _Unfit(f"the task id {id_!r} is not 32 hexadecimal digits")
@@ -133,6 +132,7 @@ def plan(task: acs.Task, traits: NodeTraits) -> TaskPlan:
     _refuse_unread(task, _TASK_UNREAD, "the task")
     if task.overrides not in (None, "", "{}"):
         raise _Unfit("task overrides must come merged into the task")
+    payload_order.check_graph(task)
     mode: NetworkMode = task.network_mode or "bridge"
     isolation = traits.fleet_isolation if task.launch_type == "FARGATE" else "namespaces"
     containers = tuple(_container(task, index, mode, traits, isolation) for index in range(len(task.containers)))
@@ -255,15 +255,24 @@ def _container(
     id_ = ContainerId(f"{sandbox}-{index}")
     runtime_id = _runtime_id(id_, fargate=task.launch_type == "FARGATE")
     known = facts.container_facts(task, part, runtime_id, traits.endpoint_key)
+    config = docker.decode_config(given.config)
+    try:
+        health = payload_order.health_plan(part, config.healthcheck)
+    except ValueError as error:
+        raise _Unfit(str(error)) from error
     wanted_s = DEFAULT_STOP_TIMEOUT_S if part.stop_timeout is None else float(part.stop_timeout)
     return ContainerPlan(
         spec=msgspec.structs.replace(
-            _spec(part, id_, sandbox, docker.decode_config(given.config), host, traits),
+            _spec(part, id_, sandbox, config, host, traits),
             environment=tuple(((part.environment or {}) | facts.environment(known.endpoint_id)).items()),
         ),
         runtime_id=runtime_id,
         essential=part.essential is not False,
         stop_timeout_s=min(wanted_s, FARGATE_STOP_TIMEOUT_MAX_S) if task.launch_type == "FARGATE" else wanted_s,
+        depends_on=payload_order.dependencies(task, index),
+        start_timeout_s=None if part.start_timeout is None else float(part.start_timeout),
+        health=health,
+        restart=payload_order.restart_plan(part.restart_policy),
         log=_log(part.name, host.log_config, runtime_id, traits),
         facts=known,
     )

@@ -24,8 +24,8 @@ DEFAULT_CLUSTER: Final = "default"
 # Of the published agent: ssh, Docker's two, and its own endpoints, which our own will take as well.
 RESERVED_PORTS: Final = (22, 2375, 2376, 51678, 51679)
 # Task definitions ask for Docker API versions as the names of abilities (1.18: log drivers, labels, ulimits; 1.19:
-# awslogs; 1.21: memory reservation; 1.25: init). What the later ones stand for, this agent cannot do yet.
-_DOCKER_API: Final = range(17, 26)
+# awslogs; 1.21: memory reservation; 1.25: init; 1.29: the start period of a health check).
+_DOCKER_API: Final = (*range(17, 26), 29)
 
 _AGENT: Final = "com.amazonaws.ecs.capability."
 _NEWER: Final = "ecs.capability."
@@ -53,6 +53,9 @@ def attributes(identity: NodeIdentity) -> tuple[Attribute, ...]:
         f"{_NEWER}increased-task-cpu-limit",
         # Logs are sent with the node's own key, whatever execution role a task names.
         f"{_NEWER}execution-role-awslogs",
+        f"{_NEWER}container-ordering",
+        f"{_NEWER}container-health-check",
+        f"{_NEWER}container-restart-policy",
         "moorage.capability.eni-in-payload",
     ]
     if identity.fleet:

@@ -219,6 +219,13 @@ class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True):
     exit: Exit | None = None
 
 
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How a health check ended; no exit code: it did not begin, or did not end in time."""
+
+    exit_code: int | None
+    output: str = ""
+
+
 class DriverError(Exception):
     """A step failed. `kind` is the ECS name of the failure, `reason` its sentence.
 

@@ -15,6 +15,7 @@ from moorage.agent.background import Background
 from moorage.agent.drivers.images import ImageSources, ImageStore
 from moorage.agent.drivers.node import Node
 from moorage.agent.executor import Executor
+from moorage.agent.health_report import health_messages
 from moorage.agent.http import HttpClient
 from moorage.agent.logs import LogShipper
 from moorage.agent.logsource import NodeLogSource
@@ -25,9 +26,11 @@ from moorage.agent.registration import NodeIdentity, register
 from moorage.agent.session import Session, Unregistered
 from moorage.agent.state import TaskRecords
 from moorage.agent.telemetry import Telemetry
-from moorage.agent.workers import NODE_THREADS, PULL_THREADS, ThreadWorkers
+from moorage.agent.workers import CHECK_THREADS, NODE_THREADS, PULL_THREADS, ThreadWorkers
+from moorage.base.dice import uuid
 from moorage.boot.agent_config import AgentConfig, Key
 from moorage.boot.world import SystemClock, SystemDice
+from moorage.link import tcs
 from moorage.wire.signer import Signer
 
 log = logging.getLogger("moorage.agent")
@@ -39,8 +42,9 @@ REGISTER_AGAIN_S: Final = 1.0
 class ControlPlane:
     """Reports go over the API, answers over the session."""
 
-    def __init__(self, reporter: Reporter, session: Session) -> None:
+    def __init__(self, reporter: Reporter, session: Session, telemetry: Telemetry) -> None:
         self.submit = reporter.submit
+        self.publish_soon = telemetry.wake
         self.acknowledge = session.acknowledge
         self.verify_stops = session.verify_stops
 
@@ -73,17 +77,20 @@ class Agent:
             dice=self._dice,
             feed=self._hear,
         )
-        self._telemetry = Telemetry(ecs=self._ecs, signer=signer, clock=self._clock, dice=self._dice, publishers=())
+        self._telemetry = Telemetry(
+            ecs=self._ecs, signer=signer, clock=self._clock, dice=self._dice, publishers=(self._health,)
+        )
         self._executor = Executor(
             self._machine,
             World(
                 node=node,
                 images=self._images,
                 logs=LogShipper(self._api_in, NodeLogSource(node.log_path), directory / "logs", self._work),
-                control=ControlPlane(Reporter(self._ecs, self._work), self._session),
+                control=ControlPlane(Reporter(self._ecs, self._work), self._session, self._telemetry),
                 records=self._records,
                 node_workers=self._node_workers,
                 pull_workers=ThreadWorkers(loop, PULL_THREADS, "pull"),
+                check_workers=ThreadWorkers(loop, CHECK_THREADS, "check"),
                 timers=loop,
                 clock=self._clock,
             ),
@@ -142,6 +149,11 @@ class Agent:
         self._executor.feed(event)
         if isinstance(event, on.SessionOpened) and self._config.ready_file is not None:
             Path(self._config.ready_file).touch()
+
+    def _health(self, cluster: str, instance: str) -> list[tcs.PublishHealthRequest]:
+        """Of all running containers that are checked."""
+        tasks = self._machine.tasks.values()
+        return health_messages(tasks, cluster, instance, uuid(self._dice), self._clock.now_s())
 
     async def stop(self, patience_s: float) -> None:
         """Let steps in the making finish; every container goes on."""

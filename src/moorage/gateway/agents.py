@@ -3,8 +3,9 @@
 What is said is decided in `control.sessions`; here it is carried. A frame leaves only when the state that it was
 computed from is durable, so no agent ever starts a task that a crash of ours could undo.
 
-Telemetry is acknowledged and let go: an acknowledgement means received, and there is no store of metrics yet to keep
-it. The published agent ends a telemetry connection on which it hears nothing, so it is answered all the same.
+Health is taken into the state. Other telemetry is acknowledged and let go: an acknowledgement means received, and
+there is no store of metrics yet to keep it. The published agent ends a telemetry connection on which it hears
+nothing, so it is answered all the same.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from urllib.parse import parse_qsl
 from moorage.base.clock import Clock
 from moorage.base.ids import ContainerInstanceArn, Scope
 from moorage.base.limits import HEARTBEAT_PERIOD_S
+from moorage.control.health import take_health
 from moorage.control.instances import Hello, greet
 from moorage.control.sessions import AcsSession, Sessions
 from moorage.gateway.chain import World, verified
@@ -168,6 +170,9 @@ class AgentGateway:
                 except acs.BadFrame as error:
                     _LOG.warning("%s published what cannot be read: %s", arn, error)
                     return
+                if isinstance(message, tcs.PublishHealthRequest):
+                    with contextlib.suppress(Stalled):  # the next round tells it again
+                        take_health(self.store, arn, message)
                 if isinstance(message, tcs.AgentMessage):
                     await socket.send(tcs.encode(tcs.answer(message)))
         finally:

@@ -63,6 +63,8 @@ class ContainerHealth(_Shape, frozen=True, kw_only=True):
 
 class TaskHealth(_Shape, frozen=True, kw_only=True):
     task_arn: str | None = None
+    task_definition_family: str | None = None
+    task_definition_version: str | None = None
     containers: tuple[ContainerHealth, ...] = ()
 
 

@@ -27,6 +27,9 @@ ENI = acs.NetworkInterface(
 )
 
 
+NO_COMMAND = docker.Config(healthcheck=docker.Healthcheck(test=("NONE",)))
+
+
 def container(host: docker.HostConfig | None = None, config: docker.Config | None = None) -> acs.Container:
     given = acs.DockerConfig(
         config=docker.encode(config or docker.Config()), host_config=docker.encode(host or docker.HostConfig())
@@ -204,8 +207,11 @@ def _log(kind: str, **options: str) -> acs.Container:
         (replace(task(), volumes=(acs.Unread(),)), "the task asks for volumes"),
         (replace(task(), pid_mode="host"), "pid mode"),
         (replace(task(), overrides='{"a":1}'), "task overrides"),
-        (task(replace(container(), depends_on=(acs.Unread(),))), "container app asks for depends on"),
-        (task(replace(container(), restart_policy=acs.Unread())), "restart policy"),
+        (task(replace(container(), health_check_type="docker")), "container app asks for a docker health check"),
+        (
+            task(replace(container(config=NO_COMMAND), health_check_type="docker")),
+            "container app has a health check that says ['NONE'], which is no command",
+        ),
         (task(replace(container(), overrides='{"cpu":1}')), "cpu"),
         (task(container(docker.HostConfig(network_mode="host"))), "names network mode host, its task bridge"),
         (task(_log("splunk")), "log driver splunk"),

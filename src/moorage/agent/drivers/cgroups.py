@@ -116,7 +116,14 @@ class Cgroups:
             (at["devices"] / "devices.deny").write_text("a")
             for rule in devices:  # one write each: the kernel takes one rule at a time
                 (at["devices"] / "devices.allow").write_text(rule)
-        return tuple(f"{directory}/tasks" for directory in at.values())
+        return self.entrances(spec.sandbox, spec.id)
+
+    def entrances(self, sandbox: str, container: str) -> tuple[str, ...]:
+        """The files through which a process puts itself into a container's cgroups (v1)."""
+        if self.unified:
+            return ()
+        below = f"{self._path}/{sandbox}/{container}"
+        return tuple(f"{root / below}/tasks" for root in self._roots if root.name in _ENTERED_V1)
 
     def refuse_impossible(self, spec: ContainerSpec) -> None:
         """What this host's controllers cannot limit must not look limited."""

@@ -88,6 +88,21 @@ class Containers:
             raise
         return self._status(record)
 
+    def restart(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus:
+        """Run a container that has ended once more, on the files that it left, unless it runs again already."""
+        record, sandbox = self._records.container(spec.id), self._records.sandbox(spec.sandbox)
+        if record is None or sandbox is None:
+            raise DriverError("CannotStartContainerError", "the container or its sandbox is gone")
+        if self._status(record).state == "running":
+            return self._status(record)
+        launched = self._records.launched(record.id)
+        self._records.undo_launched(record.id)
+        self._end(record, launched)
+        # Its mount is gone with its last process, and nothing was lost: the mark that would refuse another is void.
+        shutil.rmtree(self._records.container_directory(spec.id) / "work", ignore_errors=True)
+        self._launch(spec, image, sandbox, record, ())
+        return self._status(record)
+
     def _has_others(self, spec: ContainerSpec) -> bool:
         return any(each.sandbox == spec.sandbox and each.id != spec.id for each in self._records.containers())
 
@@ -233,6 +248,8 @@ class Containers:
         if launched is None:
             return ContainerStatus(id=record.id, state="created")
         ended = self.exit_of(record)
+        if self._records.launched(record.id) != launched:
+            return ContainerStatus(id=record.id, state="created")  # it is just being started again
         if ended is None and (processes.is_alive(launched.process) or processes.is_alive(launched.supervisor)):
             return ContainerStatus(id=record.id, state="running", pid=launched.process.pid)
         if ended is None:  # between the two looks its supervisor may have written the file and left
@@ -265,7 +282,11 @@ class Containers:
 
     def _dismantle(self, record: ContainerRecord) -> None:
         """End the container if need be and remove every trace; steps already done are done again without harm."""
-        launched = self._records.launched(record.id)
+        self._end(record, self._records.launched(record.id))
+        shutil.rmtree(self._records.container_directory(record.id), ignore_errors=True)
+
+    def _end(self, record: ContainerRecord, launched: Launched | None) -> None:
+        """End it, and remove all of it but its record, its log and its files."""
         if launched is None:
             self._parts.cgroups.kill_supervisors(record.id)
         else:
@@ -283,7 +304,6 @@ class Containers:
                 if place.is_dir():
                     syscalls.umount(str(place))
         shutil.rmtree(staged, ignore_errors=True)
-        shutil.rmtree(self._records.container_directory(record.id), ignore_errors=True)
 
 
 def _refuse_impossible(spec: ContainerSpec, sandbox: SandboxRecord) -> None:

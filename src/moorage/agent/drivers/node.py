@@ -13,12 +13,12 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from moorage.agent.drivers import endpoint, network, processes, rootfs, signals
+from moorage.agent.drivers import checks, endpoint, network, processes, rootfs, signals
 from moorage.agent.drivers.cgroups import Cgroups
 from moorage.agent.drivers.claims import Claims
 from moorage.agent.drivers.config import NodeConfig
@@ -34,6 +34,7 @@ from moorage.agent.drivers.runtime import Runtime
 from moorage.agent.drivers.sandboxes import Sandboxes
 from moorage.agent.drivers.volumes import Volumes
 from moorage.agent.spec import (
+    CheckResult,
     ContainerId,
     ContainerSpec,
     ContainerStatus,
@@ -159,6 +160,19 @@ class Node:
     def start_container(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus:
         with self._step("CannotCreateContainerError", "starting the container", spec.id):
             return self._run(self._containers.start, spec, image)
+
+    def restart_container(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus:
+        """Run a container that has ended once more, on the files that it left."""
+        with self._step("CannotStartContainerError", "starting the container again", spec.id):
+            return self._run(self._containers.restart, spec, image)
+
+    def check_container(self, container: ContainerId, command: Sequence[str], timeout_s: float) -> CheckResult:
+        """Run a program in a running container; blocks for as long as it runs, at most for its time."""
+        with _failures("CannotStartContainerError", "checking the container"):
+            record = self._parts.records.container(container)
+            if record is None:
+                raise DriverError("CannotStartContainerError", "the container does not exist")
+            return checks.run(self._parts, record, command, timeout_s)
 
     def signal_container(self, container: ContainerId, signal: int | str) -> None:
         """Send a signal by number or name ("TERM", "SIGTERM", "SIGRTMIN+3"); to an ended container, nothing."""

@@ -130,6 +130,10 @@ class Records:
     def put_launched(self, container: ContainerId, launched: Launched) -> None:
         _put(self._containers / container / _LAUNCHED, launched)
 
+    def undo_launched(self, container: ContainerId) -> None:
+        """It is to be launched once more: until then it counts as half-made."""
+        (self._containers / container / _LAUNCHED).unlink(missing_ok=True)
+
     def sandbox(self, sandbox: SandboxId) -> SandboxRecord | None:
         return _get(self._sandboxes / sandbox / _RECORD, SandboxRecord)
 

@@ -196,6 +196,14 @@ class Runtime:
         if code != 0:
             raise _refusal(said)
 
+    def exec_line(self, container: ContainerId, process: Path, pid_file: Path, entrances: Sequence[str]) -> list[str]:
+        """The program and arguments that run one more process, as `process` describes it, in a running container."""
+        words = ["exec", f"--process={process}", f"--pid-file={pid_file}", container]
+        if entrances or self.name == "runsc":
+            moves = "".join(f"echo 0 >{shlex.quote(file)}; " for file in entrances)
+            return [*self._through_shell(moves, *([_NO_CGROUPS[self.name]] if entrances else [])), *words]
+        return [self._path, *self._flags, *words]
+
     def forget(self, container: ContainerId) -> None:
         """Remove the runtime's own state of a container that is dead."""
         state = self._state / container
