@@ -62,10 +62,26 @@ def test_a_task_without_a_network_has_the_endpoint_inside_and_port_80_for_itself
     host.sandbox(number, "none")
     command = f"nc -l -p 80 -e true & {ASK}; ls /sys/class/net"
     for _ in range(2):  # the second agent opens it again where the first had it
-        with host.node.endpoint_inside(sandbox_id(number)) as inside, answering(inside, "inside"):
+        inside: dict[str, socket.socket | None] = {}
+        host.node.watch_endpoints(inside.__setitem__)
+        listener = inside[sandbox_id(number)]
+        assert listener is not None
+        with listener, answering(listener, "inside"):
             container = host.start(number, command)
             assert host.output(container).split("\n")[:2] == ["inside sees 169.254.170.2", "lo"]
-            host.node.remove_container(container)
+        host.node.remove_container(container)
+        host.reopen()
+    ended: list[tuple[str, bool]] = []
+    host.node.watch_endpoints(lambda sandbox, listener: ended.append((sandbox, _closed(listener))))
+    host.node.remove_sandbox(sandbox_id(number))
+    assert ended == [(sandbox_id(number), True), (sandbox_id(number), False)]
+
+
+def _closed(listener: socket.socket | None) -> bool:
+    """Whether there was one; it is closed."""
+    if listener is not None:
+        listener.close()
+    return listener is not None
 
 
 def test_an_isolated_sandbox_reaches_nothing_else_of_the_host_there(host: Host, number: int) -> None:

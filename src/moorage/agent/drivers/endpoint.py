@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
+from collections.abc import Callable
 from typing import Final
 
 from moorage.agent.drivers import processes
-from moorage.agent.spec import DriverError
+from moorage.agent.spec import DriverError, SandboxId
 
 ADDRESS: Final = "169.254.170.2"
 # The published agent's own; instances keep it from tasks. A second node of the host takes any free one.
@@ -30,6 +32,49 @@ table ip moorage {{
     }}
 }}
 """
+
+
+Told = Callable[[SandboxId, socket.socket | None], None]
+
+
+class Inside:
+    """The sockets inside sandboxes without a link. Whoever `watch`es is handed each one, and told of its end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[SandboxId, socket.socket] = {}
+        self._told: Told | None = None
+
+    def opened(self, sandbox: SandboxId, listener: socket.socket) -> None:
+        with self._lock:
+            told = self._told
+            if told is None:
+                self._waiting[sandbox] = listener
+        if told is not None:
+            told(sandbox, listener)
+
+    def ended(self, sandbox: SandboxId) -> None:
+        with self._lock:
+            told, waiting = self._told, self._waiting.pop(sandbox, None)
+        if waiting is not None:
+            waiting.close()
+        if told is not None:
+            told(sandbox, None)
+
+    def watch(self, told: Told) -> None:
+        """From now on `told` owns the sockets; it is called from any thread."""
+        with self._lock:
+            self._told = told
+            waiting, self._waiting = self._waiting, {}
+        for sandbox, listener in waiting.items():
+            told(sandbox, listener)
+
+    def close(self) -> None:
+        """Close what nobody has taken."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+        for listener in waiting.values():
+            listener.close()
 
 
 def listen() -> socket.socket:

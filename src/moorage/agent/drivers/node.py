@@ -11,14 +11,13 @@ import errno
 import fcntl
 import os
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from moorage.agent.drivers import checks, endpoint, network, processes, rootfs, signals
+from moorage.agent.drivers import checks, endpoint, hostclock, network, processes, rootfs, signals, usage
 from moorage.agent.drivers.cgroups import Cgroups
 from moorage.agent.drivers.claims import Claims
 from moorage.agent.drivers.config import NodeConfig
@@ -46,6 +45,7 @@ from moorage.agent.spec import (
     SandboxId,
     SandboxSpec,
 )
+from moorage.agent.usage import HostClock, Usage
 
 __all__ = ["Node", "NodeConfig"]
 
@@ -92,6 +92,7 @@ class Node:
             links=Network(config),
             firewall=firewall,
             volumes=Volumes(records, home, claims.stage, dict(config.file_systems)),
+            inside=endpoint.Inside(),
             runtimes=runtimes,
             exits=exits,
             stage=claims.stage,
@@ -129,6 +130,8 @@ class Node:
         for record in sandboxes:
             if not (self._sandboxes.stands(record) or self._repin(record)):
                 records.undo_sandbox(record.id)
+            elif record.network_mode == "none":
+                self._run(self._sandboxes.open_endpoint, record.id)
         attached = [(record, record.attachment) for record in sandboxes if record.attachment is not None]
         parts.links.open((at.address, record.id) for record, at in attached if record.network_mode == "bridge")
         mappings = ((port, at.address) for record, at in attached for port in record.ports)
@@ -209,14 +212,37 @@ class Node:
         record = self._parts.records.sandbox(sandbox)
         return None if record is None else record.sandbox().address
 
+    def usage(self, container: ContainerId) -> Usage | None:
+        """What the container has used so far; None where it is not there (any more)."""
+        record = self._parts.records.container(container)
+        sandbox = None if record is None else self._parts.records.sandbox(record.sandbox)
+        if record is None or sandbox is None:
+            return None
+        link = "" if sandbox.attachment is None else self.config.link_name(sandbox.id)
+        path = self._parts.cgroups.runtime_path(sandbox.id, container).removeprefix("/")
+        return usage.read(path, link, unified=self._parts.cgroups.unified)
+
+    def complaint(self) -> str:
+        """Why the node could start nothing now; empty where all is well."""
+        complaints = [self._parts.keep.complaint(), *(each.complaint() for each in self._parts.runtimes.values())]
+        return next(filter(None, complaints), "")
+
+    def clock(self) -> HostClock:
+        """How far the host's clock may be off."""
+        return hostclock.read()
+
+    def times(self, container: ContainerId) -> tuple[float | None, float | None]:
+        """When the container was made and when it started; None for what has not happened."""
+        home = self._parts.records.container_directory(container)
+        return _written_s(home / "record.json"), _written_s(home / "launched.json")
+
     def other_endpoints(self) -> tuple[int, ...]:
         """The ports of the endpoint's address on which the agents of the host's other nodes answer."""
         return self._parts.claims.other_endpoints()
 
-    def endpoint_inside(self, sandbox: SandboxId) -> socket.socket:
-        """A listening socket inside a sandbox that has no link: the endpoint as its containers reach it."""
-        with _failures("ContainerNetworkingError", "opening the endpoint inside the sandbox"):
-            return self._run(self._sandboxes.open_endpoint, sandbox)
+    def watch_endpoints(self, told: endpoint.Told) -> None:
+        """Hand over the listening socket of each sandbox that has no link, and tell of its end; from any thread."""
+        self._parts.inside.watch(told)
 
     def exits_fd(self) -> int:
         """Readable when `take_exits` has something to tell."""
@@ -238,6 +264,7 @@ class Node:
         self._parts.keep.close()
         self._exits.close()
         self.endpoint.close()
+        self._parts.inside.close()
         os.close(self._lock)
 
     def close(self) -> None:
@@ -312,6 +339,13 @@ def _runtimes(config: NodeConfig, stage: Path, exits: Path) -> dict[Isolation, R
         isolation: Runtime("runsc" if isolation == "runsc" else config.runtime, stage, exits)
         for isolation in config.isolations
     }
+
+
+def _written_s(file: Path) -> float | None:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def _prepare_launches(stage: Path, runtimes: Mapping[Isolation, Runtime]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moorage.agent.drivers.cgroups import Cgroups
 from moorage.agent.drivers.claims import Claims
+from moorage.agent.drivers.endpoint import Inside
 from moorage.agent.drivers.firewall import Firewall
 from moorage.agent.drivers.namespaces import Crew, Keep
 from moorage.agent.drivers.network import Network
@@ -27,6 +28,7 @@ class Parts:
     links: Network
     firewall: Firewall
     volumes: Volumes
+    inside: Inside
     runtimes: Mapping[Isolation, Runtime]
     exits: Path  # the directory of exit files
     stage: Path  # seen in the launch namespace only

@@ -97,6 +97,11 @@ class Runtime:
         """Whether `create` may be told to enter cgroups that are made already."""
         return self.name in _NO_CGROUPS
 
+    def complaint(self) -> str:
+        """Why no container can be started; empty where all is well."""
+        missing = next((tool for tool in (self._path, self._conmon) if not os.access(tool, os.X_OK)), None)
+        return f"{missing} is not there any more" if missing else ""
+
     def create(
         self,
         container: ContainerId,

@@ -30,6 +30,7 @@ class Sandboxes:
         self._links = parts.links
         self._firewall = parts.firewall
         self._volumes = parts.volumes
+        self._inside = parts.inside
 
     def create(self, spec: SandboxSpec) -> Sandbox:
         """Make the sandbox, or find that it stands; what is left of a half-made one is removed first."""
@@ -48,6 +49,8 @@ class Sandboxes:
                 self._firewall.add(record.ports, record.attachment.address)
             self._write_files(spec, record)
             self._volumes.prepare(record)
+            if record.network_mode == "none":
+                self.open_endpoint(record.id)
             self._records.complete_sandbox(spec.id)
         except BaseException:
             with contextlib.suppress(DriverError, OSError):  # the first failure is the one to tell
@@ -86,8 +89,8 @@ class Sandboxes:
         self._records.put_sandbox(record)
         return record
 
-    def open_endpoint(self, sandbox: SandboxId) -> socket.socket:
-        """The agent's endpoint, inside a sandbox that has no link."""
+    def open_endpoint(self, sandbox: SandboxId) -> None:
+        """The agent's endpoint, inside a sandbox that has no link: before its first container can ask."""
 
         def inside() -> socket.socket:
             network.prepare_endpoint()
@@ -95,7 +98,7 @@ class Sandboxes:
 
         namespace = os.open(self._keep.path(sandbox, "net"), os.O_RDONLY)
         try:
-            return self._crew.in_network(namespace, inside)
+            self._inside.opened(sandbox, self._crew.in_network(namespace, inside))
         finally:
             os.close(namespace)
 
@@ -157,6 +160,8 @@ class Sandboxes:
             pause.end(record.id, self._cgroups)
         self._cgroups.kill(record.id)
         self._volumes.release(record)
+        if record.network_mode == "none":
+            self._inside.ended(record.id)
         self._keep.unpin(record.id)
         if record.attachment is not None:
             self._links.forget(record.id)
