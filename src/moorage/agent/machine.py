@@ -299,6 +299,7 @@ class Machine:
             if container.phase == "running":
                 self._vitals.watch(task, index)
             elif container.phase == "restarting":
+                self._course.save(task)
                 self._vitals.restart(task, index)
             if container.ever_started and container.plan.log is not None and task.phase != "stopped":
                 id_ = container.plan.spec.id

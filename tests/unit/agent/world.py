@@ -133,6 +133,16 @@ class World:
             self.answer(fails=name == fails and name not in failed)
             failed |= {fails} if name == fails else set()
 
+    def ends_unseen(self, id_: ContainerId, code: int) -> None:
+        """The container ends, and no agent is there to be told."""
+        self._end(id_, Exit(code=code, oom_killed=False, at_s=self.now_s))
+
+    def signals(self) -> list[do.Signal]:
+        return [command for command in self.commands if isinstance(command, do.Signal)]
+
+    def timer_commands(self, timer: str) -> list[do.SetTimer]:
+        return [command for command in self.commands if isinstance(command, do.SetTimer) and command.timer == timer]
+
     def sleep(self, seconds: float) -> None:
         """Time passes, and no timer is on time."""
         self.now_s += seconds
