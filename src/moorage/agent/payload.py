@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from moorage.agent import facts, payload_order
+from moorage.agent import facts, payload_order, payload_settings
 from moorage.agent.events import PayloadReceived, Refusal, StopOrder
 from moorage.agent.spec import (
     ContainerId,
@@ -46,11 +46,8 @@ _AWSLOGS_OPTIONS: Final = frozenset(
 )
 # Members of a payload that this agent does not carry out.
 _TASK_UNREAD: Final = (
-    "volumes",
     "associations",
     "attachments",
-    "pid_mode",
-    "ipc_mode",
     "proxy_configuration",
     "enable_fault_injection",
     "role_credentials",
@@ -58,9 +55,6 @@ _TASK_UNREAD: Final = (
 )
 _CONTAINER_UNREAD: Final = (
     "environment_files",
-    "mount_points",
-    "volumes_from",
-    "links",
     "secrets",
     "registry_authentication",
     "logs_auth_strategy",
@@ -98,7 +92,7 @@ def read_payload(message: acs.PayloadMessage, traits: NodeTraits) -> PayloadRece
             continue
         try:
             run.append(plan(task, traits))
-        except (_Unfit, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (_Unfit, payload_settings.Unfit, msgspec.DecodeError, UnicodeDecodeError) as error:
             # The published agent's own spelling.
             refused.append(_refusal(task, id_, f"UnrecogniedTaskError: Error loading task - {error}"))
         except payload_order.Unresolvable as error:
@@ -142,7 +136,7 @@ def plan(task: acs.Task, traits: NodeTraits) -> TaskPlan:
         arn=task.arn,
         id=id_,
         cluster=task.task_cluster_arn,
-        sandbox=_sandbox(task, id_, mode, isolation),
+        sandbox=payload_settings.with_task_settings(_sandbox(task, id_, mode, isolation), task),
         containers=containers,
         need=_need(task, mode),
         facts=facts.task_facts(task),
@@ -263,7 +257,9 @@ def _container(
     wanted_s = DEFAULT_STOP_TIMEOUT_S if part.stop_timeout is None else float(part.stop_timeout)
     return ContainerPlan(
         spec=msgspec.structs.replace(
-            _spec(part, id_, sandbox, config, host, traits),
+            payload_settings.with_container_settings(
+                _spec(part, id_, sandbox, config, host, traits), task, index, isolation
+            ),
             environment=tuple(((part.environment or {}) | facts.environment(known.endpoint_id)).items()),
         ),
         runtime_id=runtime_id,

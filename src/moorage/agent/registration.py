@@ -40,6 +40,8 @@ class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
     zone: str | None  # None: any; only of a fleet host
     isolation: str  # of the fleet's tasks
     total: Resources
+    file_systems: tuple[str, ...] = ()  # ids of those that have a place here
+    apparmor: bool = False
 
 
 def attributes(identity: NodeIdentity) -> tuple[Attribute, ...]:
@@ -57,11 +59,17 @@ def attributes(identity: NodeIdentity) -> tuple[Attribute, ...]:
         f"{_NEWER}container-health-check",
         f"{_NEWER}container-restart-policy",
         "moorage.capability.eni-in-payload",
+        f"{_NEWER}pid-ipc-namespace-sharing",
+        *(f"moorage.file-system.{name}" for name in identity.file_systems),
     ]
     if identity.fleet:
         names.append(f"moorage.capability.{identity.isolation}")
     else:
-        names.append(f"{_AGENT}privileged-container")
+        names += [f"{_AGENT}privileged-container", f"{_NEWER}docker-plugin.local"]
+    if identity.file_systems:
+        names.append(f"{_NEWER}efs")
+    if identity.apparmor:
+        names.append(f"{_AGENT}apparmor")
     values = {
         "ecs.os-type": "linux",
         "ecs.os-family": "LINUX",

@@ -34,6 +34,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     bridge_cidr: str
     runtime: Literal["crun", "runc", "runsc"] = "crun"
     reserved_ports: tuple[int, ...] = ()
+    file_systems: dict[str, str] = {}  # absolute directories of this host, by file-system id
     ready_file: str | None = None  # made once tasks can be placed here
 
     @property
@@ -51,6 +52,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             private_cidr=self.bridge_cidr,
             runtime="crun" if self.runtime == "runsc" else self.runtime,
             isolations=(self.isolation,),
+            file_systems=tuple(sorted(self.file_systems.items())),
         )
 
     def total(self) -> Resources:
@@ -88,6 +90,7 @@ def config_from_home(home: Path, name: str) -> AgentConfig:
         bridge_cidr=node.bridge_cidr,
         runtime=node.runtime,
         reserved_ports=(settings.port,),
+        file_systems=settings.file_systems,
         ready_file=str(home / "run" / f"{node.name}.ready"),
     )
 

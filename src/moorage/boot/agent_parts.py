@@ -12,6 +12,7 @@ import msgspec
 from moorage.agent import events as on
 from moorage.agent.api import Api, EcsApi, Reporter
 from moorage.agent.background import Background
+from moorage.agent.drivers.capabilities import has_apparmor
 from moorage.agent.drivers.images import ImageSources, ImageStore
 from moorage.agent.drivers.node import Node
 from moorage.agent.executor import Executor
@@ -133,6 +134,8 @@ class Agent:
             zone=config.zone,
             isolation=config.isolation,
             total=config.total(),
+            file_systems=tuple(config.file_systems),
+            apparmor=has_apparmor(),
         )
         while True:
             arn = await register(self._ecs, identity, self._registration, self._dice)

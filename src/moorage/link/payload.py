@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from moorage.base.ids import Scope
-from moorage.link import acs, docker
+from moorage.link import acs, docker, settings
 from moorage.model.network import NetworkInterface, Subnet
 from moorage.model.task import Container, ContainerOverride, LaunchType, Task
 from moorage.model.task_definition import (
@@ -55,6 +55,9 @@ def task_payload(
         service_name=service_name(task.group),
         group=task.group,
         zone=task.availability_zone or None,
+        pid_mode=definition.pid_mode,
+        ipc_mode=definition.ipc_mode,
+        volumes=tuple(map(settings.volume, definition.volumes)),
         containers=tuple(_container(task, part) for part in definition.containers),
         elastic_network_interfaces=((interface_payload(task, interface, subnet),) if interface and subnet else ()),
     )
@@ -117,6 +120,9 @@ def _container(task: Task, part: ContainerDefinition) -> acs.Container:
         stop_timeout=part.stop_timeout,
         health_check_type="docker" if part.health_check and part.health_check.checks else None,
         restart_policy=_restart_policy(part.restart_policy),
+        mount_points=settings.mount_points(part),
+        volumes_from=settings.volumes_from(part),
+        links=part.links or (),
         docker_config=_docker_config(task, part, override),
     )
 
@@ -184,27 +190,26 @@ def _config(part: ContainerDefinition) -> docker.Config:
         hostname=part.hostname,
         labels=part.docker_labels,
         healthcheck=_healthcheck(part.health_check),
+        open_stdin=part.interactive,
+        tty=part.pseudo_terminal,
+        network_disabled=part.disable_networking,
     )
 
 
 def _host_config(task: Task, part: ContainerDefinition, override: ContainerOverride) -> docker.HostConfig:
     soft = part.memory_reservation if override.memory_reservation is None else override.memory_reservation
-    linux = part.linux_parameters
-    capabilities = linux.capabilities if linux else None
-    return docker.HostConfig(
+    told = docker.HostConfig(
         # In awsvpc mode the containers join the task's own namespace; the agent fills that in.
         network_mode=None if task.network_mode == "awsvpc" else task.network_mode,
         log_config=_log_config(task, part.name, part.log_configuration) if part.log_configuration else None,
         privileged=part.privileged,
         readonly_rootfs=part.readonly_root_filesystem,
-        cap_add=capabilities.add if capabilities else None,
-        cap_drop=capabilities.drop if capabilities else None,
         ulimits=tuple(docker.Ulimit(name=u.name, soft=u.soft_limit, hard=u.hard_limit) for u in part.ulimits)
         if part.ulimits
         else None,
-        init=linux.init_process_enabled if linux else None,
         memory_reservation=None if soft is None else soft * BYTES_PER_MIB,
     )
+    return settings.with_settings(told, part, part.memory if override.memory is None else override.memory)
 
 
 def _log_config(task: Task, container: str, log: LogConfiguration) -> docker.LogConfig:

@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     vpc_cidr: str  # of the default VPC
     nodes: tuple[NodeSettings, ...]
+    file_systems: dict[str, str] = {}  # directories of this machine, by file-system id
 
     @property
     def endpoint(self) -> str:

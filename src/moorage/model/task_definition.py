@@ -12,11 +12,15 @@ import msgspec
 
 from moorage.base.ids import AccountId, Region, TaskDefinitionArn
 from moorage.model.tags import Tags
+from moorage.model.volumes import MountPoint, Volume, VolumeFrom
 
 NetworkMode = Literal["awsvpc", "bridge", "host", "none"]
 Compatibility = Literal["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"]
 DefinitionStatus = Literal["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"]
 Protocol = Literal["tcp", "udp"]
+PidMode = Literal["host", "task"]
+IpcMode = Literal["host", "task", "none"]
+DevicePermission = Literal["read", "write", "mknod"]
 AppProtocol = Literal["http", "http2", "grpc"]
 Condition = Literal["START", "COMPLETE", "SUCCESS", "HEALTHY"]
 
@@ -52,9 +56,43 @@ class KernelCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     drop: tuple[str, ...] | None = None
 
 
+class Device(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    host_path: str
+    container_path: str | None = None  # absent: the same
+    permissions: tuple[DevicePermission, ...] | None = None  # absent: all
+
+
+class Tmpfs(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    container_path: str
+    size: int  # MiB
+    mount_options: tuple[str, ...] | None = None
+
+
 class LinuxParameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     capabilities: KernelCapabilities | None = None
+    devices: tuple[Device, ...] | None = None
     init_process_enabled: bool | None = None
+    shared_memory_size: int | None = None  # MiB
+    tmpfs: tuple[Tmpfs, ...] | None = None
+    max_swap: int | None = None  # MiB
+    swappiness: int | None = None  # ECS ignores it without max_swap
+
+
+class SystemControl(msgspec.Struct, frozen=True, kw_only=True):
+    """One kernel parameter; checked not to be empty."""
+
+    namespace: str = ""
+    value: str = ""
+
+
+class HostEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    hostname: str
+    ip_address: str
+
+
+class ResourceRequirement(msgspec.Struct, frozen=True, kw_only=True):
+    type: str
+    value: str = ""
 
 
 class ContainerDependency(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -96,9 +134,9 @@ class ContainerDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     entry_point: tuple[str, ...] | None = None
     command: tuple[str, ...] | None = None
     environment: tuple[KeyValue, ...] = ()
-    mount_points: tuple[()] = ()
-    volumes_from: tuple[()] = ()
-    system_controls: tuple[()] = ()
+    mount_points: tuple[MountPoint, ...] = ()
+    volumes_from: tuple[VolumeFrom, ...] = ()
+    system_controls: tuple[SystemControl, ...] = ()
     depends_on: tuple[ContainerDependency, ...] | None = None
     start_timeout: int | None = None  # seconds
     stop_timeout: int | None = None  # seconds
@@ -112,6 +150,15 @@ class ContainerDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     ulimits: tuple[Ulimit, ...] | None = None
     linux_parameters: LinuxParameters | None = None
     docker_labels: dict[str, str] | None = None
+    docker_security_options: tuple[str, ...] | None = None
+    interactive: bool | None = None
+    pseudo_terminal: bool | None = None
+    disable_networking: bool | None = None
+    links: tuple[str, ...] | None = None  # "name" or "name:alias"
+    dns_servers: tuple[str, ...] | None = None
+    dns_search_domains: tuple[str, ...] | None = None
+    extra_hosts: tuple[HostEntry, ...] | None = None
+    resource_requirements: tuple[ResourceRequirement, ...] | None = None
     log_configuration: LogConfiguration | None = None
 
 
@@ -135,11 +182,24 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     memory: int | None = None
     task_role_arn: str | None = None
     execution_role_arn: str | None = None
+    pid_mode: PidMode | None = None
+    ipc_mode: IpcMode | None = None
+    volumes: tuple[Volume, ...] = ()
     placement_constraints: tuple[PlacementConstraint, ...] = ()
     requires_compatibilities: tuple[Compatibility, ...] | None = None
     compatibilities: tuple[Compatibility, ...] = ()
     requires_attributes: tuple[str, ...] = ()  # attribute names
     runtime_platform: RuntimePlatform | None = None
+
+    @property
+    def needs_gpus(self) -> bool:
+        return any(container.resource_requirements for container in self.containers)
+
+    @property
+    def file_systems(self) -> tuple[str, ...]:
+        """The ids of the shared file systems that its volumes lie in."""
+        found = (volume.efs_volume_configuration for volume in self.volumes)
+        return tuple(dict.fromkeys(each.file_system_id for each in found if each is not None))
 
     @property
     def windows(self) -> bool:

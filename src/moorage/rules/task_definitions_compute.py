@@ -70,8 +70,9 @@ def fargate_fault(definition: Definition) -> Fault:
     fault = fargate_size_fault(definition) or _fargate_platform_fault(definition)
     if fault:
         return fault
-    if definition.placement_constraints:
-        return f"{_PREFIX} placement constraints."
+    fault = _fargate_task_fault(definition)
+    if fault:
+        return fault
     faults = (_fargate_container_fault(definition, container) for container in definition.containers)
     return next((fault for fault in faults if fault), None)
 
@@ -102,9 +103,46 @@ def _fargate_platform_fault(definition: Definition) -> Fault:
     return None
 
 
+def _fargate_task_fault(definition: Definition) -> Fault:
+    """What would lead out of the task, or names a host."""
+    if definition.placement_constraints:
+        return f"{_PREFIX} placement constraints."
+    if definition.pid_mode == "host":
+        return f"{_PREFIX} pidMode 'host'. The supported value for pidMode is 'task'."
+    if definition.ipc_mode is not None:
+        return f"{_PREFIX} ipcMode."
+    for volume in definition.volumes:
+        if volume.docker_volume_configuration is not None:
+            return f"{_PREFIX} dockerVolumeConfiguration."
+        if volume.host and volume.host.source_path:
+            return f"{_PREFIX} a volume's host sourcePath."
+    return None
+
+
+def _fargate_setting_fault(container: ContainerDefinition) -> Fault:
+    """Settings of a container that belong to a host, to Docker, or to another network than a task's own."""
+    linux = container.linux_parameters
+    for what, given in (
+        ("privileged containers", container.privileged),
+        ("disableNetworking", container.disable_networking),
+        ("dnsServers", container.dns_servers),
+        ("dnsSearchDomains", container.dns_search_domains),
+        ("dockerSecurityOptions", container.docker_security_options),
+        ("resourceRequirements", container.resource_requirements),
+        ("devices", linux and linux.devices),
+        ("sharedMemorySize", linux and linux.shared_memory_size is not None),
+        ("maxSwap", linux and linux.max_swap is not None),
+        ("swappiness", linux and linux.swappiness is not None),
+    ):
+        if given:
+            return f"{_PREFIX} {what}."
+    return None
+
+
 def _fargate_container_fault(definition: Definition, container: ContainerDefinition) -> Fault:
-    if container.privileged:
-        return f"{_PREFIX} privileged containers."
+    fault = _fargate_setting_fault(container)
+    if fault:
+        return fault
     for ulimit in container.ulimits or ():
         if ulimit.name != "nofile":
             return f"{_PREFIX} the ulimit '{ulimit.name}'. The supported ulimit is 'nofile'."

@@ -122,7 +122,10 @@ def check_order(containers: Sequence[ContainerDefinition]) -> None:
 
 
 def _names(container: ContainerDefinition) -> Iterator[str]:
-    return (dependency.container_name for dependency in container.depends_on or ())
+    """Those it depends on by its own word, by a link, or because it has their volumes."""
+    yield from (dependency.container_name for dependency in container.depends_on or ())
+    yield from (link.partition(":")[0] for link in container.links or ())
+    yield from (lender.source_container for lender in container.volumes_from)
 
 
 def _fault(

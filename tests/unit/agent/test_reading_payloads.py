@@ -204,8 +204,7 @@ def _log(kind: str, **options: str) -> acs.Container:
         (replace(task(), containers=()), "has no containers"),
         (task(replace(container(), essential=False)), "no essential container"),
         (replace(task(), network_mode="awsvpc"), "one network interface, not 0"),
-        (replace(task(), volumes=(acs.Unread(),)), "the task asks for volumes"),
-        (replace(task(), pid_mode="host"), "pid mode"),
+        (replace(task(), associations=(acs.Unread(),)), "the task asks for associations"),
         (replace(task(), overrides='{"a":1}'), "task overrides"),
         (task(replace(container(), health_check_type="docker")), "container app asks for a docker health check"),
         (
@@ -218,7 +217,7 @@ def _log(kind: str, **options: str) -> acs.Container:
         (task(_log("json-file", max_size="1m")), "takes no options"),
         (task(_log("awslogs")), "must specify a value for log opt 'awslogs-group'"),
         (task(_log("awslogs", awslogs_group="g", awslogs_datetime_format="%Y")), "awslogs-datetime-format"),
-        (task(replace(container(), docker_config=acs.DockerConfig(host_config='{"ShmSize":1}'))), "ShmSize"),
+        (task(replace(container(), docker_config=acs.DockerConfig(host_config='{"CpusetCpus":"1}'))), "CpusetCpus"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(given: acs.Task, why: str) -> None:

@@ -313,16 +313,8 @@ def _refuse_impossible(spec: ContainerSpec, sandbox: SandboxRecord) -> None:
         raise DriverError("CannotCreateContainerError", reason)
     if sandbox.isolation != "namespaces" and spec.devices:
         raise DriverError("CannotCreateContainerError", "an isolated task is given no devices of the host")
-    if spec.apparmor_profile and not has_apparmor():
+    if spec.apparmor_profile and not capabilities.has_apparmor():
         raise DriverError("CannotCreateContainerError", "AppArmor is not enabled on this host")
-
-
-def has_apparmor() -> bool:
-    """Whether this host's kernel enforces AppArmor profiles."""
-    try:
-        return Path("/sys/module/apparmor/parameters/enabled").read_text().strip() == "Y"
-    except OSError:
-        return False
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from moorage.model.task_definition import (
     RuntimePlatform,
     TaskDefinition,
 )
+from moorage.model.volumes import Volume
 
 
 class RequiredAttribute(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +23,9 @@ class TaskDefinitionShape(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     revision: int
     status: str
     container_definitions: tuple[ContainerDefinition, ...]
-    volumes: tuple[()] = ()
+    volumes: tuple[Volume, ...]
+    pid_mode: str | None
+    ipc_mode: str | None
     placement_constraints: tuple[PlacementConstraint, ...]
     requires_attributes: tuple[RequiredAttribute, ...]
     compatibilities: tuple[str, ...]
@@ -47,6 +50,9 @@ def task_definition_shape(definition: TaskDefinition) -> TaskDefinitionShape:
         revision=definition.revision,
         status=definition.status,
         container_definitions=definition.containers,
+        volumes=definition.volumes,
+        pid_mode=definition.pid_mode,
+        ipc_mode=definition.ipc_mode,
         placement_constraints=definition.placement_constraints,
         requires_attributes=tuple(RequiredAttribute(name=name) for name in definition.requires_attributes),
         compatibilities=definition.compatibilities,
