@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from moorage.agent.life import TaskLife
 from moorage.agent.ports import Timers, Workers
 from moorage.agent.samples import SAMPLE_EVERY_S, Samples, metric
@@ -114,6 +116,8 @@ class Metering:
         for life in running:
             spec = life.plan.spec
             found = metric(spec.name, self.samples.drain(spec.id), sharing=len(running))
+            if found is not None and life.plan.restart:
+                found = replace(found, restart_stats_set=tcs.RestartStatsSet(restart_count=life.restarts))
             if found is not None:
                 yield found
 

@@ -65,6 +65,7 @@ class Session:
         clock: Clock,
         dice: Dice,
         feed: Callable[[on.Event], None],
+        heartbeat: Callable[[], None],
     ) -> None:
         self._ecs = ecs
         self._signer = signer
@@ -72,6 +73,7 @@ class Session:
         self._clock = clock
         self._dice = dice
         self._feed = feed
+        self._heartbeat = heartbeat  # told of each: the control plane asks how the node is
         self._cluster = ""
         self._instance = ""
         self._outbox: asyncio.Queue[acs.AgentMessage] | None = None
@@ -215,6 +217,7 @@ class Session:
     def _take(self, message: acs.Message) -> None:
         if isinstance(message, acs.HeartbeatMessage):
             self._say(acs.HeartbeatAckRequest(message_id=message.message_id))
+            self._heartbeat()
         elif (event := event_of(message, self._traits)) is not None:
             self._feed(event)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -13,6 +13,8 @@ from moorage.agent.spec import Isolation
 from moorage.model.cluster import FARGATE_CLUSTER
 from moorage.model.container_instance import Resources
 from moorage.model.installation import Settings
+
+PORT_MAX: Final = 65_535
 
 
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,7 +37,22 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     runtime: Literal["crun", "runc", "runsc"] = "crun"
     reserved_ports: tuple[int, ...] = ()
     file_systems: dict[str, str] = {}  # absolute directories of this host, by file-system id
+    introspection: str = ""  # HOST:PORT of the introspection API; empty: none
     ready_file: str | None = None  # made once tasks can be placed here
+
+    def __post_init__(self) -> None:
+        if self.fleet and self.introspection:
+            raise ValueError(
+                "a host of the Fargate fleet has no introspection API: its tasks are nobody's on the host"
+            )
+        if self.introspection and not self.introspection_port:
+            raise ValueError(f"introspection is {self.introspection!r}, which is not HOST:PORT")
+
+    @property
+    def introspection_port(self) -> int:
+        """0: there is none."""
+        host, _, port = self.introspection.rpartition(":")
+        return int(port) if host and port.isdecimal() and 0 < int(port) <= PORT_MAX else 0
 
     @property
     def isolation(self) -> Isolation:
@@ -56,8 +73,13 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         )
 
     def total(self) -> Resources:
-        ports = () if self.fleet else tuple(sorted({*RESERVED_PORTS, *self.reserved_ports}))
+        ports = () if self.fleet else self._reserved()
         return Resources(cpu=self.cpu, memory=self.memory, ports_tcp=ports)
+
+    def _reserved(self) -> tuple[int, ...]:
+        """Ports of an instance that no task may have."""
+        own = {self.introspection_port} - {0}
+        return tuple(sorted({*RESERVED_PORTS, *self.reserved_ports, *own}))
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -91,6 +113,7 @@ def config_from_home(home: Path, name: str) -> AgentConfig:
         runtime=node.runtime,
         reserved_ports=(settings.port,),
         file_systems=settings.file_systems,
+        introspection=node.introspection,
         ready_file=str(home / "run" / f"{node.name}.ready"),
     )
 

@@ -30,6 +30,7 @@ from moorage.agent.telemetry import Telemetry
 from moorage.agent.workers import CHECK_THREADS, NODE_THREADS, PULL_THREADS, ThreadWorkers
 from moorage.base.dice import uuid
 from moorage.boot.agent_config import AgentConfig, Key
+from moorage.boot.agent_telling import Telling, endpoint_key
 from moorage.boot.world import SystemClock, SystemDice
 from moorage.link import tcs
 from moorage.wire.signer import Signer
@@ -70,16 +71,26 @@ class Agent:
         directory = Path(config.directory)
         self._records = TaskRecords(directory / "tasks")
         self._registration = directory / "registration.json"
+        self._telling = Telling(config, node, self._machine, self._ecs, self._clock, self._dice)
         self._session = Session(
             ecs=self._ecs,
             signer=signer,
-            traits=NodeTraits(region=config.region, fleet_isolation=config.isolation),
+            traits=NodeTraits(
+                region=config.region,
+                fleet_isolation=config.isolation,
+                endpoint_key=endpoint_key(directory / "endpoint.key"),
+            ),
             clock=self._clock,
             dice=self._dice,
             feed=self._hear,
+            heartbeat=self._telling.health.heartbeat,
         )
         self._telemetry = Telemetry(
-            ecs=self._ecs, signer=signer, clock=self._clock, dice=self._dice, publishers=(self._health,)
+            ecs=self._ecs,
+            signer=signer,
+            clock=self._clock,
+            dice=self._dice,
+            publishers=(self._health, self._telling.metering.publish, self._telling.health.publish),
         )
         self._executor = Executor(
             self._machine,
@@ -103,6 +114,7 @@ class Agent:
         Path(config.directory).mkdir(parents=True, exist_ok=True, mode=0o700)
         agent = Agent(config, key, Node.open(config.node()))
         agent._adopt(boot)
+        await agent._telling.open()
         return agent
 
     def _adopt(self, boot: str) -> None:
@@ -123,6 +135,7 @@ class Agent:
     def begin(self) -> None:
         """Register, and keep a session."""
         self._executor.watch()
+        self._telling.begin()
         self._work.spawn(self._stay_connected())
 
     async def _stay_connected(self) -> None:
@@ -139,6 +152,7 @@ class Agent:
         )
         while True:
             arn = await register(self._ecs, identity, self._registration, self._dice)
+            self._telling.instance = arn
             log.info("registered as %s", arn)
             telemetry = self._work.spawn(self._telemetry.run(config.cluster, arn))
             try:
@@ -161,6 +175,7 @@ class Agent:
     async def stop(self, patience_s: float) -> None:
         """Let steps in the making finish; every container goes on."""
         self._work.cancel()
+        self._telling.close()
         if not await self._node_workers.drain(patience_s):
             log.warning("steps of the node are still going on; the next agent takes them up")
         self._node.detach()

@@ -26,6 +26,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     memory: int  # MiB that may be placed here
     bridge_cidr: str  # addresses of its `bridge` tasks; private to the machine
     runtime: Literal["crun", "runc", "runsc"] = "crun"
+    introspection: str = ""  # HOST:PORT of the agent's introspection API; empty: none; never of a fleet host
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

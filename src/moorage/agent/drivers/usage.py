@@ -23,11 +23,15 @@ def read(path: str, link: str, *, unified: bool) -> Usage | None:
     """Of the container with the cgroup `path`, relative to a hierarchy's root, and of its sandbox's `link`
     ("" where it has none) by its name on the host. None where the cgroup is gone."""
     try:
-        cpu, memory = _unified(CGROUP_ROOT / path) if unified else _separate(path)
+        return _read(path, link, unified=unified)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENODEV):  # the latter: removed between opening a file and reading it
             return None
         raise
+
+
+def _read(path: str, link: str, *, unified: bool) -> Usage:
+    cpu, memory = _unified(CGROUP_ROOT / path) if unified else _separate(path)
     if unified:
         pids, blocks = CGROUP_ROOT / path / "pids.current", _blocks(CGROUP_ROOT / path / "io.stat")
     else:

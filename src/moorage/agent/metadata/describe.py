@@ -60,7 +60,7 @@ class Describer:
     def container(self, task: TaskLife, index: int) -> shapes.Container:
         life = task.containers[index]
         spec, facts = life.plan.spec, life.plan.facts
-        created_s, started_s = self._node.times(spec.id)
+        created_s, _ = self._node.times(spec.id)
         return shapes.Container(
             docker_id=life.plan.runtime_id,
             name=spec.name,
@@ -74,14 +74,16 @@ class Describer:
             exit_code=life.exit.code if life.exit else None,
             limits=shapes.Limits(cpu=facts.cpu, memory=facts.memory or None),
             created_at=moment(created_s),
-            started_at=moment(started_s),
+            started_at=moment(life.began_s),
             finished_at=moment(life.exit.at_s) if life.exit and life.exit.at_s else None,
             type="NORMAL",
+            health=_health(life),
             volumes=tuple(shapes.Volume(source=each.source, destination=each.target) for each in spec.mounts),
             log_driver=facts.log_driver,
             log_options=dict(facts.log_options) or None,
             container_arn=facts.arn,
             snapshotter="overlayfs",
+            restart_count=life.restarts if life.plan.restart else None,
             networks=(self._network(task),),
         )
 
@@ -111,7 +113,16 @@ def known_status(task: TaskLife) -> str:
 def _known(life: ContainerLife) -> str:
     if life.phase == "new":
         return "NONE" if life.image is None else "PULLED"
-    return {"starting": "CREATED", "running": "RUNNING", "stopped": "STOPPED"}[life.phase]
+    return {"starting": "CREATED", "running": "RUNNING", "restarting": "RUNNING", "stopped": "STOPPED"}[life.phase]
+
+
+def _health(life: ContainerLife) -> shapes.Health | None:
+    health = life.health
+    if health is None:
+        return None
+    return shapes.Health(
+        status=health.status, status_since=moment(health.since_s), exit_code=health.exit_code, output=health.output
+    )
 
 
 def _desired(task: TaskLife) -> str:

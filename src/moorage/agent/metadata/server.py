@@ -85,7 +85,8 @@ class MetadataServer:
     ) -> tuple[Answer, str]:
         try:
             async with asyncio.timeout(READ_S):
-                query = await _read(reader, writer.get_extra_info("peername")[0], inside)
+                source, _ = writer.get_extra_info("peername") or ("", 0)
+                query = await _read(reader, source, inside)
         except _Unreadable:
             return _BAD, "GET"
         if self._open > CONNECTIONS_MAX or not self._allows():
