@@ -19,8 +19,8 @@ from moorage.model.volumes import FileSystemVolume, Volume
 
 BYTES_PER_MIB: Final = 1024 * 1024
 _PERMISSIONS: Final[dict[DevicePermission, str]] = {"read": "r", "write": "w", "mknod": "m"}
-# What Docker gives every --tmpfs; a definition's own options come after them and win.
-_TMPFS_OPTIONS: Final = ("nosuid", "nodev", "noexec")
+# What Docker gives every --tmpfs, unless the definition asks for the opposite.
+_TMPFS_OPTIONS: Final = ("suid", "dev", "exec")
 
 
 def with_settings(config: docker.HostConfig, part: ContainerDefinition, memory_mib: int | None) -> docker.HostConfig:
@@ -53,7 +53,9 @@ def _with_linux(config: docker.HostConfig, linux: LinuxParameters, memory_mib: i
 
 
 def _tmpfs(given: Tmpfs) -> str:
-    return ",".join((*_TMPFS_OPTIONS, *(given.mount_options or ()), f"size={given.size}m"))
+    asked = given.mount_options or ()
+    usual = tuple(f"no{option}" for option in _TMPFS_OPTIONS if option not in asked)
+    return ",".join((*usual, *asked, f"size={given.size}m"))
 
 
 def _device(given: Device) -> docker.Device:

@@ -61,8 +61,6 @@ class Host:
         *,
         ports: tuple[PortBinding, ...] = (),
         memory_mib: int | None = None,
-        cpu_quota_us: int | None = None,
-        pids_max: int | None = None,
         **more: Any,
     ) -> Sandbox:
         interface = None
@@ -83,8 +81,6 @@ class Host:
             interface=interface,
             ports=ports,
             memory_max_bytes=None if memory_mib is None else memory_mib << 20,
-            cpu_quota_us=cpu_quota_us,
-            pids_max=pids_max,
             **more,
         )
         return self.node.create_sandbox(spec)

@@ -52,7 +52,7 @@ def test_linux_parameters_are_told_in_bytes_and_letters() -> None:
         "MemorySwap": 80 * MIB,
         "MemorySwappiness": 0,
         "ShmSize": 2 * MIB,
-        "Tmpfs": {"/t": "nosuid,nodev,noexec,exec,mode=700,size=3m"},
+        "Tmpfs": {"/t": "nosuid,nodev,exec,mode=700,size=3m"},
         "Devices": [
             {"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm"},
             {"PathOnHost": "/dev/kvm", "PathInContainer": "/k", "CgroupPermissions": "r"},
