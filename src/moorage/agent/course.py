@@ -138,21 +138,29 @@ class Course:
     def _end_containers(self, task: TaskLife) -> bool:
         """Ask all that run to end, each once nobody depends on it any more; wait until they have, then clean."""
         self._stop_unstarted(task)
-        for index, container in enumerate(task.containers):
-            if (
-                container.phase == "running"
-                and not container.signalled
-                and not order.is_needed(task.containers, index)
-            ):
-                container.signalled = True
-                self.out.append(do.Signal(id=container.plan.spec.id, signal=container.stop_signal))
-                wait_s = container.plan.stop_timeout_s
-                self.out.append(do.SetTimer(task=task.plan.id, timer="kill", index=index, after_s=wait_s))
+        ready = [
+            index
+            for index, container in enumerate(task.containers)
+            if container.phase == "running"
+            and not container.signalled
+            and not order.is_needed(task.containers, index)
+        ]
+        if ready and not task.stop_wanted and not any(container.signalled for container in task.containers):
+            self.save(task)  # why it ends may be known here alone: the next agent must not let it go on
+        for index in ready:
+            self._ask_to_end(task, index)
         if any(container.phase != "stopped" for container in task.containers):
             return False
         task.move("cleaning")
         self.clean(task)
         return False
+
+    def _ask_to_end(self, task: TaskLife, index: int) -> None:
+        container = task.containers[index]
+        container.signalled = True
+        self.out.append(do.Signal(id=container.plan.spec.id, signal=container.stop_signal))
+        wait_s = container.plan.stop_timeout_s
+        self.out.append(do.SetTimer(task=task.plan.id, timer="kill", index=index, after_s=wait_s))
 
     def _stop_unstarted(self, task: TaskLife) -> None:
         for container in task.containers:

@@ -25,6 +25,7 @@ from moorage.agent.spec import (
     SandboxSpec,
 )
 from moorage.sim.dice import SeededDice
+from moorage.sim.runs import Run
 from moorage.sim.time import VirtualTime
 
 FIRST_DYNAMIC_PORT = 32_768
@@ -49,16 +50,6 @@ class Container:
     began_s: float = 0.0  # of this run
     exit: Exit | None = None
     told: bool = False  # of its end, to the agent of the present life
-
-
-@dataclass(eq=False)
-class Run:
-    """One run of a container, from its start to its end."""
-
-    began_s: float
-    signalled_s: float | None = None
-    ended_s: float | None = None
-    code: int | None = None
 
 
 @dataclass
