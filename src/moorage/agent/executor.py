@@ -37,6 +37,7 @@ class Executor:
         """Something happened: do what follows from it."""
         for command in self._machine.handle(event, self._world.clock.now_s()):
             _CARRY_OUT[type(command)](self, command)
+        self._world.heard(event)
 
     def exits_readable(self) -> None:
         """Containers have ended; the node knows which, and how."""

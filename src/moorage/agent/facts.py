@@ -12,12 +12,12 @@ from typing import Final
 
 import msgspec
 
+from moorage.agent.spec import METADATA_FILE
 from moorage.link import acs, docker
 
 ENDPOINT: Final = "http://169.254.170.2"
 # Where the published agent shows a container its metadata file.
 FILE_DIRECTORY: Final = "/opt/ecs/metadata"
-FILE_NAME: Final = "ecs-container-metadata.json"
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9-]")
 _NAME_DIGITS: Final = 20  # of a Docker name's end, as the published agent has it
@@ -39,6 +39,7 @@ class ContainerFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Of a container, beyond what its start needs to know."""
 
     endpoint_id: str = ""  # in the URIs that the container is given; empty: it is given none
+    file_directory: str = ""  # where it finds its metadata file; empty: it has none
     arn: str = ""
     docker_name: str = ""
     labels: tuple[tuple[str, str], ...] = ()
@@ -62,13 +63,17 @@ def task_facts(task: acs.Task) -> TaskFacts:
     )
 
 
-def container_facts(task: acs.Task, part: acs.Container, runtime_id: str, endpoint_key: str) -> ContainerFacts:
+def container_facts(
+    task: acs.Task, part: acs.Container, runtime_id: str, endpoint_key: str, *, with_file: bool
+) -> ContainerFacts:
     """What a payload says of a container; `endpoint_key` is the node's secret, empty where it has no endpoint."""
     given = part.docker_config or acs.DockerConfig()
     labels = docker.decode_config(given.config).labels or {}
     log = docker.decode_host_config(given.host_config).log_config
+    endpoint_id = _endpoint_id(task, runtime_id, endpoint_key) if endpoint_key else ""
     return ContainerFacts(
-        endpoint_id=_endpoint_id(task, runtime_id, endpoint_key) if endpoint_key else "",
+        endpoint_id=endpoint_id,
+        file_directory=f"{FILE_DIRECTORY}/{endpoint_id}" if with_file and endpoint_id else "",
         arn=part.container_arn or "",
         docker_name=part.name if task.launch_type == "FARGATE" else _docker_name(task, part, runtime_id),
         labels=tuple((labels | _labels(task, part)).items()),
@@ -80,15 +85,38 @@ def container_facts(task: acs.Task, part: acs.Container, runtime_id: str, endpoi
     )
 
 
-def environment(endpoint_id: str) -> dict[str, str]:
+def environment(known: ContainerFacts) -> dict[str, str]:
     """The variables by which a container finds its endpoint; they win over a definition's own, as on ECS."""
+    endpoint_id = known.endpoint_id
     if not endpoint_id:
         return {}
-    return {
+    file = {"ECS_CONTAINER_METADATA_FILE": f"{known.file_directory}/{METADATA_FILE}"} if known.file_directory else {}
+    return file | {
         "ECS_CONTAINER_METADATA_URI": f"{ENDPOINT}/v3/{endpoint_id}",
         "ECS_CONTAINER_METADATA_URI_V4": f"{ENDPOINT}/v4/{endpoint_id}",
         "ECS_AGENT_URI": f"{ENDPOINT}/api/{endpoint_id}",
     }
+
+
+class _FirstFile(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    cluster: str
+    task_arn: str = msgspec.field(name="TaskARN")
+    task_definition_family: str
+    task_definition_revision: str
+    container_name: str
+    metadata_file_status: str = "INITIAL"
+
+
+def first_file(task: acs.Task, part: acs.Container) -> str:
+    """A container's metadata file before the container runs."""
+    first = _FirstFile(
+        cluster=task.task_cluster_arn.rpartition("/")[2],
+        task_arn=task.arn,
+        task_definition_family=task.family,
+        task_definition_revision=task.version,
+        container_name=part.name,
+    )
+    return msgspec.json.encode(first).decode()
 
 
 def _endpoint_id(task: acs.Task, runtime_id: str, key: str) -> str:

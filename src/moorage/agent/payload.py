@@ -69,6 +69,7 @@ class NodeTraits(msgspec.Struct, frozen=True, kw_only=True):
 
     region: str
     fleet_isolation: Isolation = "userns"  # of Fargate tasks; all others get plain namespaces
+    metadata_files: bool = False  # each container of an instance finds a file of what is known of it
     endpoint_key: str = ""  # hexadecimal, secret; empty: this node tells its containers nothing of themselves
 
 
@@ -248,7 +249,7 @@ def _container(
     sandbox = SandboxId(task.arn.rpartition("/")[2])
     id_ = ContainerId(f"{sandbox}-{index}")
     runtime_id = _runtime_id(id_, fargate=task.launch_type == "FARGATE")
-    known = facts.container_facts(task, part, runtime_id, traits.endpoint_key)
+    known = facts.container_facts(task, part, runtime_id, traits.endpoint_key, with_file=traits.metadata_files)
     config = docker.decode_config(given.config)
     try:
         health = payload_order.health_plan(part, config.healthcheck)
@@ -260,7 +261,9 @@ def _container(
             payload_settings.with_container_settings(
                 _spec(part, id_, sandbox, config, host, traits), task, index, isolation
             ),
-            environment=tuple(((part.environment or {}) | facts.environment(known.endpoint_id)).items()),
+            environment=tuple(((part.environment or {}) | facts.environment(known)).items()),
+            metadata_directory=known.file_directory,
+            metadata=facts.first_file(task, part) if known.file_directory else "",
         ),
         runtime_id=runtime_id,
         essential=part.essential is not False,

@@ -114,6 +114,10 @@ class Timers(Protocol):
     def call_later(self, delay: float, callback: Callable[[], None]) -> object: ...
 
 
+def _unheard(_: Event) -> None:
+    """Nobody looks on."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """All of it together. Pulls and health checks have workers of their own: neither a slow
@@ -129,3 +133,5 @@ class World:
     check_workers: Workers
     timers: Timers
     clock: Clock
+    heard: Callable[[Event], None] = _unheard
+    """Told of each event once the machine has dealt with it, for those who only look on."""

@@ -6,12 +6,14 @@ A **sandbox** is what one ECS task lives in: a network namespace, a cgroup, perh
 
 from __future__ import annotations
 
-from typing import Literal, NewType
+from typing import Final, Literal, NewType
 
 import msgspec
 
 SandboxId = NewType("SandboxId", str)  # the task's id: 32 hexadecimal digits
 ContainerId = NewType("ContainerId", str)  # `<sandbox id>-<index in the task>`: unique on the node
+
+METADATA_FILE: Final = "ecs-container-metadata.json"
 
 NetworkMode = Literal["awsvpc", "bridge", "host", "none"]
 Isolation = Literal["namespaces", "userns", "runsc"]
@@ -182,6 +184,8 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     capabilities_drop: tuple[str, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    metadata_directory: str = ""  # where the container finds a file of what is known of it; empty: nowhere
+    metadata: str = ""  # what that file says before the container runs
     mount_points: tuple[MountPoint, ...] = ()
     volumes_from: tuple[VolumesFrom, ...] = ()
     lends_volumes: bool = False  # some other container has its volumes from this one

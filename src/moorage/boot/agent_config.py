@@ -38,6 +38,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reserved_ports: tuple[int, ...] = ()
     file_systems: dict[str, str] = {}  # absolute directories of this host, by file-system id
     introspection: str = ""  # HOST:PORT of the introspection API; empty: none
+    metadata_files: bool = False  # show each container a file of what is known of it
     ready_file: str | None = None  # made once tasks can be placed here
 
     def __post_init__(self) -> None:
@@ -45,6 +46,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(
                 "a host of the Fargate fleet has no introspection API: its tasks are nobody's on the host"
             )
+        if self.fleet and self.metadata_files:
+            raise ValueError("tasks on Fargate have no metadata files")
         if self.introspection and not self.introspection_port:
             raise ValueError(f"introspection is {self.introspection!r}, which is not HOST:PORT")
 
@@ -114,6 +117,7 @@ def config_from_home(home: Path, name: str) -> AgentConfig:
         reserved_ports=(settings.port,),
         file_systems=settings.file_systems,
         introspection=node.introspection,
+        metadata_files=node.metadata_files,
         ready_file=str(home / "run" / f"{node.name}.ready"),
     )
 

@@ -78,6 +78,7 @@ class Agent:
             traits=NodeTraits(
                 region=config.region,
                 fleet_isolation=config.isolation,
+                metadata_files=config.metadata_files,
                 endpoint_key=endpoint_key(directory / "endpoint.key"),
             ),
             clock=self._clock,
@@ -105,6 +106,7 @@ class Agent:
                 check_workers=ThreadWorkers(loop, CHECK_THREADS, "check"),
                 timers=loop,
                 clock=self._clock,
+                heard=self._telling.files.heard,
             ),
         )
 

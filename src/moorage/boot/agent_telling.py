@@ -15,6 +15,7 @@ from moorage.agent.drivers.node import Node
 from moorage.agent.machine import Machine
 from moorage.agent.metadata.answer import Answer, Query
 from moorage.agent.metadata.describe import Describer
+from moorage.agent.metadata.file import MetadataFiles
 from moorage.agent.metadata.introspection import Introspection
 from moorage.agent.metadata.lookup import Lookup
 from moorage.agent.metadata.rate import Rate
@@ -23,6 +24,7 @@ from moorage.agent.metadata.server import MetadataServer, Neighbours
 from moorage.agent.metadata.tags import Tags
 from moorage.agent.metering import InstanceHealth, Metering
 from moorage.agent.spec import SandboxId
+from moorage.agent.state import load_registration
 from moorage.agent.workers import ThreadWorkers
 from moorage.base.clock import Clock
 from moorage.base.dice import Dice
@@ -39,7 +41,8 @@ class Telling:
     def __init__(
         self, config: AgentConfig, node: Node, machine: Machine, ecs: EcsApi, clock: Clock, dice: Dice
     ) -> None:
-        self.instance = ""
+        saved = load_registration(Path(config.directory) / "registration.json")
+        self.instance = saved.container_instance if saved else ""
         self._config = config
         self._node = node
         self._clock = clock
@@ -56,6 +59,7 @@ class Telling:
             self.metering.samples.last,
             Tags(ecs.tags, lambda: self.instance).lay,
         )
+        self.files = MetadataFiles(lambda: machine.tasks, describer, node, workers, lambda: self.instance)
         rate = Rate(clock.steady_s())
         neighbours = Neighbours(routes.answer, routes.knows, node.other_endpoints)
         self._server = MetadataServer(neighbours.answer, lambda: rate.allows(clock.steady_s()))

@@ -27,6 +27,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     bridge_cidr: str  # addresses of its `bridge` tasks; private to the machine
     runtime: Literal["crun", "runc", "runsc"] = "crun"
     introspection: str = ""  # HOST:PORT of the agent's introspection API; empty: none; never of a fleet host
+    metadata_files: bool = False  # containers find a file of what is known of them; never on a fleet host
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

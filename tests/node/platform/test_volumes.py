@@ -28,7 +28,11 @@ def volumes(**kinds: object) -> dict[str, Any]:
 def test_containers_of_a_task_share_a_volume(shared: Installation, how: dict[str, bool]) -> None:
     side = {"name": "side", "image": IMAGE, "memory": 32, "essential": False} | at("/other")
     side["command"] = ["sh", "-c", "echo word > /other/note"]
-    wait = ["sh", "-c", "until [ -s /data/note ]; do sleep 0.1; done; cat /data/note; touch /data/x 2>/dev/null || echo not"]
+    wait = [
+        "sh",
+        "-c",
+        "until [ -s /data/note ]; do sleep 0.1; done; cat /data/note; touch /data/x 2>/dev/null || echo not",
+    ]
     lines = shared.output(wait, container=at("/data", readOnly=True), task=volumes(), others=[side], **how)
     assert (lines[0], lines[-1]) == ("word", "not")
 
@@ -94,7 +98,11 @@ def test_a_file_system_that_no_host_has_is_told_at_placement(shared: Installatio
 def test_a_container_has_the_volumes_of_another(shared: Installation, how: dict[str, bool]) -> None:
     lender = {"name": "lender", "image": IMAGE, "memory": 32, "essential": False} | at("/data")
     lender["command"] = ["sh", "-c", "echo word > /data/note"]
-    wait = ["sh", "-c", "until [ -s /data/note ]; do sleep 0.1; done; cat /data/note; touch /data/x 2>/dev/null || echo not"]
+    wait = [
+        "sh",
+        "-c",
+        "until [ -s /data/note ]; do sleep 0.1; done; cat /data/note; touch /data/x 2>/dev/null || echo not",
+    ]
     container = {"volumesFrom": [{"sourceContainer": "lender", "readOnly": True}]}
     lines = shared.output(wait, container=container, task=volumes(), others=[lender], **how)
     assert (lines[0], lines[-1]) == ("word", "not")

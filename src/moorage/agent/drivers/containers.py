@@ -18,6 +18,7 @@ from moorage.agent.drivers import (
     capabilities,
     devices,
     etcfiles,
+    metadata,
     mounts,
     oci,
     pause,
@@ -208,7 +209,8 @@ class Containers:
             size = mounts.SHM_BYTES if spec.shm_bytes is None else spec.shm_bytes
             shm = str(self._parts.volumes.shared_memory(sandbox, size))
         init = processes.find_tool(*pause.INIT_TOOL) if spec.init else ""
-        shared = (*self._files(spec, sandbox), *spec.mounts, *volumes)
+        told = metadata.shown(self._records.container_directory(spec.id), spec)
+        shared = (*self._files(spec, sandbox), *told, *spec.mounts, *volumes)
         return mounts.of_container(spec, shared, sandbox.ipc_mode, shm, init)
 
     def _files(self, spec: ContainerSpec, sandbox: SandboxRecord) -> tuple[Mount, ...]:

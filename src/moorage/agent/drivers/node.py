@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from moorage.agent.drivers import checks, endpoint, hostclock, network, processes, rootfs, signals, usage
+from moorage.agent.drivers import checks, endpoint, hostclock, metadata, network, processes, rootfs, signals, usage
 from moorage.agent.drivers.cgroups import Cgroups
 from moorage.agent.drivers.claims import Claims
 from moorage.agent.drivers.config import NodeConfig
@@ -226,6 +226,11 @@ class Node:
         """Why the node could start nothing now; empty where all is well."""
         complaints = [self._parts.keep.complaint(), *(each.complaint() for each in self._parts.runtimes.values())]
         return next(filter(None, complaints), "")
+
+    def tell(self, container: ContainerId, text: str) -> None:
+        """Replace what the container's metadata file says."""
+        with _failures("ResourceInitializationError", "writing the container metadata file"):
+            metadata.replace(self._parts.records.container_directory(container), text)
 
     def clock(self) -> HostClock:
         """How far the host's clock may be off."""

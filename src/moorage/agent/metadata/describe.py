@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from moorage.agent.life import ContainerLife, TaskLife
 from moorage.agent.metadata import shapes
 from moorage.agent.metadata.shapes import moment
-from moorage.agent.spec import ContainerId, Interface, SandboxId
+from moorage.agent.spec import ContainerId, HostVolume, Interface, SandboxId
 from moorage.agent.usage import HostClock, Usage
 
 # In the order of the published agent's states; a task is as far as the least of its containers.
@@ -78,7 +78,7 @@ class Describer:
             finished_at=moment(life.exit.at_s) if life.exit and life.exit.at_s else None,
             type="NORMAL",
             health=_health(life),
-            volumes=tuple(shapes.Volume(source=each.source, destination=each.target) for each in spec.mounts),
+            volumes=_volumes(task, life),
             log_driver=facts.log_driver,
             log_options=dict(facts.log_options) or None,
             container_arn=facts.arn,
@@ -141,6 +141,19 @@ def _ports(task: TaskLife, life: ContainerLife) -> tuple[shapes.Port, ...]:
         )
         for port in task.ports
         if port.container == life.plan.spec.name
+    )
+
+
+def _volumes(task: TaskLife, life: ContainerLife) -> tuple[shapes.Volume, ...]:
+    """A directory of the host by its path, any other volume by the name that the task gives it."""
+    paths = {each.name: each.path for each in task.plan.sandbox.volumes if isinstance(each, HostVolume)}
+    return tuple(
+        shapes.Volume(
+            docker_name="" if point.volume in paths else point.volume,
+            source=paths.get(point.volume, ""),
+            destination=point.target,
+        )
+        for point in life.plan.spec.mount_points
     )
 
 
