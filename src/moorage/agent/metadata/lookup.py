@@ -43,6 +43,8 @@ class Lookup:
 
     def task_at(self, query: Query) -> TaskLife | None:
         """The awsvpc task at the address that asks."""
+        if query.inside:
+            return None
         for task in self._tasks().values():
             interface = task.plan.sandbox.interface
             if interface is not None and interface.address == query.source:
@@ -51,7 +53,7 @@ class Lookup:
 
     def _is_asking(self, task: TaskLife, query: Query) -> bool:
         sandbox = task.plan.sandbox
-        if sandbox.network_mode == "none":
+        if query.inside or sandbox.network_mode == "none":  # inside, an address is whatever the task gives itself
             return query.inside == sandbox.id
         if sandbox.network_mode == "host":
             return query.source in _OF_THE_HOST
