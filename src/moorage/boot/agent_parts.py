@@ -84,8 +84,8 @@ class Agent:
             clock=self._clock,
             dice=self._dice,
             feed=self._hear,
-            heartbeat=self._telling.health.heartbeat,
         )
+        self._session.on_heartbeat = self._telling.health.heartbeat
         self._telemetry = Telemetry(
             ecs=self._ecs,
             signer=signer,

@@ -42,7 +42,6 @@ class Fixture:
                 ecs=ecs_of(api),
                 signer=signer,
                 traits=NodeTraits(region="us-east-1"),
-                heartbeat=lambda: None,
                 clock=StillClock(),
                 dice=SeededDice(),
                 feed=self.events.append,
