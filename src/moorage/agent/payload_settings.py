@@ -45,6 +45,7 @@ def with_task_settings(spec: SandboxSpec, task: acs.Task) -> SandboxSpec:
     """The sandbox with the namespaces that the task shares, and its volumes."""
     return replace(
         spec,
+        storage_max_bytes=task.ephemeral_storage_gib << 30 if task.ephemeral_storage_gib else None,
         pid_mode=task.pid_mode or "own",
         ipc_mode=task.ipc_mode or "own",
         volumes=tuple(_volume(each, spec.isolation) for each in task.volumes),

@@ -41,6 +41,7 @@ class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
     isolation: str  # of the fleet's tasks
     total: Resources
     file_systems: tuple[str, ...] = ()  # ids of those that have a place here
+    ephemeral_storage: bool = False  # file systems of a task's own can be made
     apparmor: bool = False
 
 
@@ -68,6 +69,8 @@ def attributes(identity: NodeIdentity) -> tuple[Attribute, ...]:
         names += [f"{_AGENT}privileged-container", f"{_NEWER}docker-plugin.local"]
     if identity.file_systems:
         names.append(f"{_NEWER}efs")
+    if identity.ephemeral_storage:
+        names.append("moorage.capability.ephemeral-storage")
     if identity.apparmor:
         names.append(f"{_AGENT}apparmor")
     values = {

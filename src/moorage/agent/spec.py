@@ -92,6 +92,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     pid_mode: PidMode = "own"
     ipc_mode: IpcMode = "own"
     volumes: tuple[Volume, ...] = ()
+    storage_max_bytes: int | None = None  # of all that its containers write to disk; None: the node's disk
 
 
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True):

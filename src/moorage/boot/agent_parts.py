@@ -15,6 +15,7 @@ from moorage.agent.background import Background
 from moorage.agent.drivers.capabilities import has_apparmor
 from moorage.agent.drivers.images import ImageSources, ImageStore
 from moorage.agent.drivers.node import Node
+from moorage.agent.drivers.storage import can_limit_storage
 from moorage.agent.executor import Executor
 from moorage.agent.health_report import health_messages
 from moorage.agent.http import HttpClient
@@ -150,6 +151,7 @@ class Agent:
             isolation=config.isolation,
             total=config.total(),
             file_systems=tuple(config.file_systems),
+            ephemeral_storage=can_limit_storage(),
             apparmor=has_apparmor(),
         )
         while True:

@@ -184,6 +184,8 @@ class Task(_Shape, frozen=True, kw_only=True):
     role_credentials: RoleCredentials | None = None
     execution_role_credentials: RoleCredentials | None = None
 
+    # Ours, in no published protocol: sent only to agents with `moorage.capability.ephemeral-storage`.
+    ephemeral_storage_gib: int | None = msgspec.field(name="moorage.ephemeralStorageGiB", default=None)
     volumes: tuple[Volume, ...] = ()
     pid_mode: Literal["host", "task"] | None = None
     ipc_mode: Literal["host", "task", "none"] | None = None

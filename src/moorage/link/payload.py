@@ -55,6 +55,7 @@ def task_payload(
         service_name=service_name(task.group),
         group=task.group,
         zone=task.availability_zone or None,
+        ephemeral_storage_gib=definition.ephemeral_storage.size_in_gib if definition.ephemeral_storage else None,
         pid_mode=definition.pid_mode,
         ipc_mode=definition.ipc_mode,
         volumes=tuple(map(settings.volume, definition.volumes)),

@@ -172,6 +172,10 @@ class RuntimePlatform(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     operating_system_family: str | None = None
 
 
+class EphemeralStorage(msgspec.Struct, frozen=True, kw_only=True):
+    size_in_gib: int = msgspec.field(name="sizeInGiB")
+
+
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """What a registration asks for, checked; `cpu` and `memory` are normalised to units and MiB."""
 
@@ -190,6 +194,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     compatibilities: tuple[Compatibility, ...] = ()
     requires_attributes: tuple[str, ...] = ()  # attribute names
     runtime_platform: RuntimePlatform | None = None
+    ephemeral_storage: EphemeralStorage | None = None
 
     @property
     def needs_gpus(self) -> bool:

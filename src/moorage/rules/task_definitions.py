@@ -39,6 +39,7 @@ CONTAINERS_MAX: Final = 10  # AWS's own quota
 CONSTRAINTS_MAX: Final = 10  # AWS's own quota
 DEFINITION_MAX_BYTES: Final = 64 * 1024  # AWS's own quota
 ROLE_MAX_CHARS: Final = 2048  # the longest ARN that IAM gives out
+EPHEMERAL_STORAGE_GIB: Final = range(21, 200 + 1)
 INT_MAX: Final = 2**31 - 1  # integers are 32-bit in the API
 
 _NETWORK_MODES: Final[dict[str, NetworkMode]] = {
@@ -136,6 +137,8 @@ def _task_settings(draft: Draft, wanted: tuple[Compatibility, ...]) -> Definitio
         raise InvalidDefinition(f"Unknown networkMode '{draft.network_mode}'; known are {', '.join(_NETWORK_MODES)}.")
     _check_platform(draft.runtime_platform)
     check_volumes(draft.volumes or ())
+    if draft.ephemeral_storage and draft.ephemeral_storage.size_in_gib not in EPHEMERAL_STORAGE_GIB:
+        raise InvalidDefinition("Invalid 'ephemeralStorage' setting for task: sizeInGiB must be between 21 and 200.")
     for what, role in (("taskRoleArn", draft.task_role_arn), ("executionRoleArn", draft.execution_role_arn)):
         if role and not _is_role(role):
             raise InvalidDefinition(f"Role is not valid: {what} must be the ARN or the name of an IAM role.")
@@ -153,6 +156,7 @@ def _task_settings(draft: Draft, wanted: tuple[Compatibility, ...]) -> Definitio
         placement_constraints=_constraints(draft.placement_constraints or ()),
         requires_compatibilities=wanted or None,
         runtime_platform=draft.runtime_platform,
+        ephemeral_storage=draft.ephemeral_storage,
     )
 
 

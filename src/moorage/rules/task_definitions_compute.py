@@ -37,6 +37,8 @@ def uses_awslogs(container: ContainerDefinition) -> bool:
 
 
 def ec2_fault(definition: Definition) -> Fault:
+    if definition.ephemeral_storage is not None:
+        return "ephemeralStorage is supported only by tasks that use the Fargate launch type."
     if definition.cpu is not None and not EC2_CPU_MIN_UNITS <= definition.cpu <= EC2_CPU_MAX_UNITS:
         return "Invalid 'cpu' setting for task."
     if definition.memory is not None and definition.memory < TASK_MEMORY_MIN_MIB:

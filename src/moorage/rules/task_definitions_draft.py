@@ -10,6 +10,7 @@ import msgspec
 
 from moorage.base.errors import Refused
 from moorage.model.task_definition import (
+    EphemeralStorage,
     HealthCheck,
     HostEntry,
     LinuxParameters,
@@ -110,3 +111,4 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     placement_constraints: tuple[ConstraintDraft, ...] | None = None
     requires_compatibilities: tuple[str, ...] | None = None
     runtime_platform: RuntimePlatform | None = None
+    ephemeral_storage: EphemeralStorage | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from moorage.agent.drivers import syscalls
 from moorage.agent.spec import (
     ContainerId,
     DockerVolume,
@@ -229,3 +230,21 @@ def test_volumes_lie_beside_what_else_is_mounted(host: Host, number: int, tmp_pa
         tmpfs=(Tmpfs(target="/data/deep"),),
     )
     assert host.output(container).split() == ["given", "/data/deep"]
+
+
+def test_what_a_crash_left_mounted_is_unmounted_before_anything_is_removed(
+    host: Host, number: int, tmp_path: Path
+) -> None:
+    (tmp_path / "precious").write_text("data")
+    host.sandbox(number, "none")
+    container = host.start(number, "sleep 60")
+    place = host.node._parts.stage / "bundles" / container / "volume-0"
+
+    def leave_mounted() -> None:
+        place.mkdir()
+        syscalls.mount(str(tmp_path), str(place), None, syscalls.MS_BIND)
+
+    host.node._parts.crew.run(leave_mounted)
+    host.node.remove_container(container)
+    assert (tmp_path / "precious").read_text() == "data"
+    assert not host.node._parts.crew.run(place.parent.exists)

@@ -121,3 +121,13 @@ def test_describing_a_definition_tells_its_volumes(shared: Installation) -> None
     definition = shared.define(["true"], container=at("/data"), task=volumes(host={"sourcePath": "/srv"}))
     assert definition["volumes"] == [{"name": "v", "host": {"sourcePath": "/srv"}}]
     assert definition["containerDefinitions"][0]["mountPoints"] == [{"sourceVolume": "v", "containerPath": "/data"}]
+
+
+def test_ephemeral_storage_is_as_large_as_asked_for(shared: Installation) -> None:
+    task = volumes() | {"ephemeralStorage": {"sizeInGiB": 25}}
+    script = ["sh", "-c", "df -m /data | tail -1 | awk '{print $2}'; echo x > /y && echo ok"]
+    stopped = shared.ended(script, fargate=True, container=at("/data"), task=task, logs=LOG_GROUP)
+    assert stopped["ephemeralStorage"] == {"sizeInGiB": 25}
+    size, ok = shared.log_lines(LOG_GROUP, stopped)
+    assert 24 << 10 <= int(size) <= 25 << 10
+    assert ok == "ok"

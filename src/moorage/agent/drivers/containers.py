@@ -120,9 +120,10 @@ class Containers:
         staged = parts.stage / "bundles" / spec.id
         staged.mkdir(mode=0o711)
         layers = (str(parts.base), *image.layers)
+        changes = parts.storage.of_container(sandbox, spec.id)
         with contextlib.ExitStack() as cleanup:
             user = cleanup.enter_context(self._user_namespace(sandbox))
-            root = cleanup.enter_context(rootfs.mounted(layers, home, staged / "rootfs", user))
+            root = cleanup.enter_context(rootfs.mounted(layers, changes, staged / "rootfs", user))
             with _opened(root) as top:
                 account = accounts.resolve(top, image.user if spec.user is None else spec.user)
                 _ensure_directory(top, spec.working_directory or image.working_directory)
@@ -285,6 +286,7 @@ class Containers:
     def _dismantle(self, record: ContainerRecord) -> None:
         """End the container if need be and remove every trace; steps already done are done again without harm."""
         self._end(record, self._records.launched(record.id))
+        self._parts.storage.forget_container(record.sandbox, record.id)
         shutil.rmtree(self._records.container_directory(record.id), ignore_errors=True)
 
     def _end(self, record: ContainerRecord, launched: Launched | None) -> None:
@@ -301,10 +303,11 @@ class Containers:
         self._parts.cgroups.remove(record.sandbox, record.id)
         (self._parts.exits / record.id).unlink(missing_ok=True)
         staged = self._parts.stage / "bundles" / record.id
-        with contextlib.suppress(OSError):  # a crash may have left the root filesystem mounted
-            for place in staged.iterdir():
-                if place.is_dir():
-                    syscalls.umount(str(place))
+        # A crash may have left mounts, of the task's own volumes among them: what cannot be unmounted is an error,
+        # because the tree is removed next.
+        for place in staged.iterdir() if staged.is_dir() else ():
+            while os.path.ismount(place):
+                syscalls.umount(str(place))
         shutil.rmtree(staged, ignore_errors=True)
 
 

@@ -31,6 +31,7 @@ from moorage.agent.drivers.parts import Parts
 from moorage.agent.drivers.records import Records, SandboxRecord
 from moorage.agent.drivers.runtime import Runtime
 from moorage.agent.drivers.sandboxes import Sandboxes
+from moorage.agent.drivers.storage import Storage
 from moorage.agent.drivers.volumes import Volumes
 from moorage.agent.spec import (
     CheckResult,
@@ -83,6 +84,7 @@ class Node:
             keep = Keep(home, home / "keep.json", cgroups)
             undo.pop_all()
         records = Records(home)
+        storage = Storage(records, claims.stage)
         self._parts = Parts(
             records=records,
             cgroups=cgroups,
@@ -91,7 +93,8 @@ class Node:
             keep=keep,
             links=Network(config),
             firewall=firewall,
-            volumes=Volumes(records, home, claims.stage, dict(config.file_systems)),
+            volumes=Volumes(storage, home, claims.stage, dict(config.file_systems)),
+            storage=storage,
             inside=endpoint.Inside(),
             runtimes=runtimes,
             exits=exits,

@@ -14,6 +14,7 @@ from moorage.agent.drivers.namespaces import Crew, Keep
 from moorage.agent.drivers.network import Network
 from moorage.agent.drivers.records import Records
 from moorage.agent.drivers.runtime import Runtime
+from moorage.agent.drivers.storage import Storage
 from moorage.agent.drivers.volumes import Volumes
 from moorage.agent.spec import Isolation
 
@@ -28,6 +29,7 @@ class Parts:
     links: Network
     firewall: Firewall
     volumes: Volumes
+    storage: Storage
     inside: Inside
     runtimes: Mapping[Isolation, Runtime]
     exits: Path  # the directory of exit files

@@ -51,6 +51,7 @@ class SandboxRecord(msgspec.Struct, frozen=True, kw_only=True):
     pid_mode: PidMode = "own"
     ipc_mode: IpcMode = "own"
     volumes: tuple[Volume, ...] = ()
+    storage_max_bytes: int | None = None
 
     @property
     def pinned(self) -> tuple[Namespace, ...]:
@@ -104,6 +105,10 @@ class Records:
         self._containers = directory / "containers"
         self._sandboxes.mkdir(exist_ok=True)
         self._containers.mkdir(exist_ok=True)
+
+    @property
+    def sandboxes_directory(self) -> Path:
+        return self._sandboxes
 
     def sandbox_directory(self, sandbox: SandboxId) -> Path:
         return self._sandboxes / sandbox

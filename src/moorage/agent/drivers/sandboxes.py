@@ -30,6 +30,7 @@ class Sandboxes:
         self._links = parts.links
         self._firewall = parts.firewall
         self._volumes = parts.volumes
+        self._storage = parts.storage
         self._inside = parts.inside
 
     def create(self, spec: SandboxSpec) -> Sandbox:
@@ -48,6 +49,7 @@ class Sandboxes:
             if record.attachment is not None:
                 self._firewall.add(record.ports, record.attachment.address)
             self._write_files(spec, record)
+            self._storage.directory(record)
             self._volumes.prepare(record)
             if record.network_mode == "none":
                 self.open_endpoint(record.id)
@@ -85,6 +87,7 @@ class Sandboxes:
             pid_mode=spec.pid_mode,
             ipc_mode=spec.ipc_mode,
             volumes=spec.volumes,
+            storage_max_bytes=spec.storage_max_bytes,
         )
         self._records.put_sandbox(record)
         return record
@@ -160,6 +163,7 @@ class Sandboxes:
             pause.end(record.id, self._cgroups)
         self._cgroups.kill(record.id)
         self._volumes.release(record)
+        self._storage.release(record)
         if record.network_mode == "none":
             self._inside.ended(record.id)
         self._keep.unpin(record.id)

@@ -25,7 +25,8 @@ import msgspec
 
 from moorage.agent.drivers import processes, syscalls
 from moorage.agent.drivers.namespaces import write_file
-from moorage.agent.drivers.records import Records, SandboxRecord
+from moorage.agent.drivers.records import SandboxRecord
+from moorage.agent.drivers.storage import Storage, unmount
 from moorage.agent.spec import (
     ContainerId,
     DockerVolume,
@@ -58,8 +59,8 @@ class _Kept(msgspec.Struct, frozen=True):
 class Volumes:
     """The volumes of one node; methods that mount must run on a crew thread."""
 
-    def __init__(self, records: Records, directory: Path, stage: Path, file_systems: Mapping[str, str]) -> None:
-        self._records = records
+    def __init__(self, storage: Storage, directory: Path, stage: Path, file_systems: Mapping[str, str]) -> None:
+        self._storage = storage
         self._shared = directory / "volumes"
         self._stage = stage / "volumes"
         self._file_systems = file_systems
@@ -92,7 +93,7 @@ class Volumes:
         return Source(data, filled_from_image=True)
 
     def _own_directory(self, sandbox: SandboxRecord, name: str) -> Path:
-        directory = self._records.sandbox_directory(sandbox.id) / "volumes" / name
+        directory = self._storage.directory(sandbox) / "volumes" / name
         _make(directory, sandbox.first_id)
         return directory
 
@@ -144,15 +145,8 @@ class Volumes:
         """Unmount what is the sandbox's alone; its directories go with the sandbox's own."""
         for volume in sandbox.volumes:
             if isinstance(volume, DockerVolume) and volume.options and not volume.shared:
-                self._unmount(self._stage / f"{sandbox.id}-{volume.name}")
-        self._unmount(self._stage / f"{sandbox.id}-shm")
-
-    @staticmethod
-    def _unmount(place: Path) -> None:
-        if os.path.ismount(place):
-            syscalls.umount(str(place))
-        with contextlib.suppress(FileNotFoundError):
-            place.rmdir()
+                unmount(self._stage / f"{sandbox.id}-{volume.name}")
+        unmount(self._stage / f"{sandbox.id}-shm")
 
     def shared_memory(self, sandbox: SandboxRecord, size_bytes: int) -> Path:
         """The /dev/shm of all containers of a sandbox; the first decides its size, as a pause container's would."""

@@ -6,6 +6,7 @@ import msgspec
 
 from moorage.model.task_definition import (
     ContainerDefinition,
+    EphemeralStorage,
     PlacementConstraint,
     RuntimePlatform,
     TaskDefinition,
@@ -36,6 +37,7 @@ class TaskDefinitionShape(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     task_role_arn: str | None
     execution_role_arn: str | None
     runtime_platform: RuntimePlatform | None
+    ephemeral_storage: EphemeralStorage | None
     registered_at: float
     registered_by: str
     deregistered_at: float | None
@@ -63,6 +65,7 @@ def task_definition_shape(definition: TaskDefinition) -> TaskDefinitionShape:
         task_role_arn=definition.task_role_arn,
         execution_role_arn=definition.execution_role_arn,
         runtime_platform=definition.runtime_platform,
+        ephemeral_storage=definition.ephemeral_storage,
         registered_at=definition.registered_at,
         registered_by=definition.registered_by,
         deregistered_at=definition.deregistered_at,

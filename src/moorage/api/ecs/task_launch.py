@@ -32,6 +32,8 @@ PLATFORM_VERSION: Final = "1.4.0"  # of Fargate on Linux; what LATEST means
 # by somebody else would wait for ever here.
 ENI_ATTRIBUTES: Final = ("ecs.capability.task-eni", "moorage.capability.eni-in-payload")
 
+# The published protocol does not tell of ephemeral storage; the agents that hear of it here say so.
+STORAGE_ATTRIBUTE: Final = "moorage.capability.ephemeral-storage"
 # A host has a place for a file system where its settings say so; each that it has is an attribute.
 FILE_SYSTEM_ATTRIBUTE: Final = "moorage.file-system."
 
@@ -73,6 +75,7 @@ class Launch:
         names = {
             *self.definition.requires_attributes,
             *(ENI_ATTRIBUTES if self.network else ()),
+            *((STORAGE_ATTRIBUTE,) if self.definition.ephemeral_storage else ()),
             *(FILE_SYSTEM_ATTRIBUTE + name for name in self.definition.file_systems),
         }
         return (
@@ -179,6 +182,7 @@ def new_task(call: Call, launch: Launch, node: Node, zone: str, interface: Netwo
         attachment_id=interface.attachment_id if interface else None,
         network=_network(interface) if interface else None,
         platform_version=launch.kind.platform_version,
+        ephemeral_storage_gib=definition.ephemeral_storage.size_in_gib if definition.ephemeral_storage else None,
         tags=launch.tags,
         last_status="PROVISIONING" if interface else "PENDING",
         containers=_containers(call, launch, task_id),

@@ -14,7 +14,7 @@ import msgspec
 from moorage.base.ids import ContainerInstanceArn
 from moorage.model.tags import Tag
 from moorage.model.task import Container, ContainerOverride, HealthStatus, NetworkBinding, Task
-from moorage.model.task_definition import KeyValue
+from moorage.model.task_definition import EphemeralStorage, KeyValue
 from moorage.rules.health import task_health
 from moorage.store import State, StateTx
 
@@ -102,6 +102,7 @@ class TaskShape(Shape, frozen=True, kw_only=True):
     overrides: OverrideShape
     platform_family: str | None = None
     platform_version: str | None = None
+    ephemeral_storage: EphemeralStorage | None = None
     pull_started_at: float | None = None
     pull_stopped_at: float | None = None
     started_at: float | None = None
@@ -180,6 +181,9 @@ def _task(task: Task, attributes: tuple[NameValue, ...], tags: tuple[Tag, ...]) 
         overrides=_overrides(task),
         platform_family="Linux" if fargate else None,  # the agents run on nothing else
         platform_version=task.platform_version,
+        ephemeral_storage=(
+            None if task.ephemeral_storage_gib is None else EphemeralStorage(size_in_gib=task.ephemeral_storage_gib)
+        ),
         pull_started_at=task.pull_started_at,
         pull_stopped_at=task.pull_stopped_at,
         started_at=task.started_at,
