@@ -11,7 +11,7 @@ import pytest
 from moorage.sim.world import SimWorld
 
 # A handful that CI has time for, the same each time; `make sim` runs fresh ones.
-SEEDS = range(1, 41)
+SEEDS = range(1, 41)  # 28 found a task that was ending, forgot it with its agent, and started once more
 # Seeds that once found something. Kept for ever: the comment says what.
 KEPT = (
     150,  # a task that was stopped before its agent had heard of it stayed PENDING for ever

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from moorage.agent import restarts
 from moorage.agent.events import Adopted
 from moorage.agent.life import ContainerLife, TaskLife, restored_life
 from moorage.agent.spec import ContainerId, ContainerStatus, Exit, SandboxId
@@ -62,9 +63,14 @@ def _task(
     for container in task.containers:
         if container.phase != "stopped":
             status = statuses.get(container.plan.spec.id)
+            if record.boot == boot and not task.stop_wanted and _starts_again(container, status, now_s):
+                continue
             _container(container, status, None if record.boot == boot else HOST_RESTARTED, now_s)
             if container.exit is not None and container.plan.essential:
                 task.execution_stopped_at = task.execution_stopped_at or container.exit.at_s or now_s
+    for container in task.containers:
+        if container.phase == "restarting" and container.before_restart and task.ending:
+            container.ended(container.before_restart)
     task.sandbox_made = task.plan.id in sandboxes
     if any(c.phase == "new" for c in task.containers):
         untouched = all(c.phase == "new" for c in task.containers)
@@ -74,12 +80,29 @@ def _task(
     return task
 
 
+def _starts_again(container: ContainerLife, status: ContainerStatus | None, now_s: float) -> bool:
+    """Whether it is to be started again: it ended while nobody looked, or the earlier agent had not finished."""
+    if status is None or status.state == "running":
+        return False
+    half_made = container.restarts > 0 and status.state == "created"
+    if half_made or (status.exit is not None and restarts.is_old_news(container, status.exit)):
+        container.before_restart = status.exit
+        container.phase = "restarting"
+        return True
+    if status.exit is None or not restarts.is_due(container, status.exit, status.exit.at_s):
+        return False
+    container.phase = "running"  # as it was until then
+    container.start_again(status.exit, now_s)
+    return True
+
+
 def _container(container: ContainerLife, status: ContainerStatus | None, lost: str | None, now_s: float) -> None:
     """Set a container's phase from what the node says; `lost` is why nothing can be alive any more."""
     state = status.state if status else "absent"
     if state == "running" and not lost:
         container.phase = "running"
         container.ever_started = True
+        container.started_at = container.started_at or now_s
     elif status is not None and status.exit is not None:
         container.ever_started = True
         container.ended(status.exit)

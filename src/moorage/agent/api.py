@@ -163,6 +163,19 @@ class _SubmitTaskStateChange(_Camel, frozen=True, kw_only=True):
     execution_stopped_at: float | None = None
 
 
+class _ListTagsForResource(_Camel, frozen=True, kw_only=True):
+    resource_arn: str
+
+
+class _Tag(msgspec.Struct, frozen=True):
+    key: str
+    value: str = ""
+
+
+class _Tags(msgspec.Struct, frozen=True):
+    tags: tuple[_Tag, ...] = ()
+
+
 class _Nothing(msgspec.Struct, frozen=True):
     """An answer whose content is not read."""
 
@@ -199,6 +212,11 @@ class EcsApi:
         """Where the session's websocket is."""
         request = _DiscoverPollEndpoint(container_instance=arn, cluster=cluster)
         return await self._api.call("ecs", "DiscoverPollEndpoint", request, Endpoints)
+
+    async def tags(self, arn: str) -> dict[str, str]:
+        """The tags of a task or a container instance."""
+        answer = await self._api.call("ecs", "ListTagsForResource", _ListTagsForResource(resource_arn=arn), _Tags)
+        return {tag.key: tag.value for tag in answer.tags}
 
     async def submit(self, report: Report) -> None:
         """Tell of a task's state."""

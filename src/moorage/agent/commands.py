@@ -33,6 +33,28 @@ class StartContainer(msgspec.Struct, frozen=True, kw_only=True):
     image: RootImage
 
 
+class RestartContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """Run a container that has ended once more, with the files that it has changed."""
+
+    task: SandboxId
+    index: int
+    spec: ContainerSpec
+    image: RootImage
+
+
+class CheckHealth(msgspec.Struct, frozen=True, kw_only=True):
+    task: SandboxId
+    index: int
+    round: int
+    id: ContainerId
+    command: tuple[str, ...]
+    timeout_s: float
+
+
+class PublishHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """Some container's health has changed: worth telling before the next tick."""
+
+
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
     id: ContainerId
     signal: str
@@ -86,6 +108,7 @@ class SetTimer(msgspec.Struct, frozen=True, kw_only=True):
     task: SandboxId
     timer: Timer
     index: int = 0
+    round: int = 0
     after_s: float
 
 
@@ -105,6 +128,9 @@ Command = (
     | MakeSandbox
     | PrepareLogs
     | StartContainer
+    | RestartContainer
+    | CheckHealth
+    | PublishHealth
     | Signal
     | Inspect
     | FollowLogs

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from moorage.agent import commands as do
+from moorage.agent import order
 from moorage.agent.ledger import Ledger
 from moorage.agent.life import TaskLife
 from moorage.agent.spec import ContainerId, SandboxId
@@ -74,7 +75,7 @@ class Course:
         """From preparing on, once all is there; or to the cleaning, once the sandbox has answered."""
         if task.sandbox_pending:
             return False
-        if task.ending and not any(c.phase == "running" for c in task.containers):
+        if task.ending and not any(c.phase in ("running", "restarting") for c in task.containers):
             self._stop_unstarted(task)
             task.move("cleaning")
             self.clean(task)
@@ -86,27 +87,47 @@ class Course:
         return True
 
     def _start_next(self, task: TaskLife) -> bool:
-        """Containers start one after the other, in the order of the definition."""
+        """Containers start one after the other, as soon as their dependencies let them, else in the definition's
+        order."""
         if task.pending_start is not None:
             return False
         if task.ending and not all(c.ever_started for c in task.containers):
             task.move("stopping")
             return True
-        # All were started: it did run, however short, and is told to have run.
-        index = next((i for i, c in enumerate(task.containers) if c.phase == "new"), None)
-        if index is None:
+        unstarted = [index for index, container in enumerate(task.containers) if container.phase == "new"]
+        if not unstarted:  # it did run, however short, and is told to have run
             task.move("running")
             self.report(task)
             self.save(task)
             return True
+        for index in unstarted:
+            gate = order.gate(task.containers, index, self.now_s)
+            if isinstance(gate, order.GaveUp):
+                task.containers[index].fail(gate.reason, order.GAVE_UP_CODE)
+                return True  # which may be the end of others, or of the task
+            if gate == "open":
+                self._start(task, index)
+                return False
+        self._tell_progress(task)
+        return False
+
+    def _start(self, task: TaskLife, index: int) -> None:
         container = task.containers[index]
         assert container.image is not None, f"{container.plan.spec.id}: started without an image"
         container.move("starting")
         task.pending_start = index
+        if container.plan.restart is not None:
+            self.save(task)  # its image must be known to an agent that has to start it again
         self.out.append(
             do.StartContainer(task=task.plan.id, index=index, spec=container.plan.spec, image=container.image)
         )
-        return False
+
+    def _tell_progress(self, task: TaskLife) -> None:
+        """A start that waits for what other containers come to may take long: what they come to is worth telling."""
+        report = task.report()
+        if report != task.progress:
+            task.progress = report
+            self.report(task)
 
     def _begin_stop(self, task: TaskLife) -> bool:
         if not task.ending:
@@ -115,19 +136,31 @@ class Course:
         return True
 
     def _end_containers(self, task: TaskLife) -> bool:
-        """Ask all that run to end, wait until they have, then clean."""
+        """Ask all that run to end, each once nobody depends on it any more; wait until they have, then clean."""
         self._stop_unstarted(task)
-        for index, container in enumerate(task.containers):
-            if container.phase == "running" and not container.signalled:
-                container.signalled = True
-                self.out.append(do.Signal(id=container.plan.spec.id, signal=container.stop_signal))
-                wait_s = container.plan.stop_timeout_s
-                self.out.append(do.SetTimer(task=task.plan.id, timer="kill", index=index, after_s=wait_s))
+        ready = [
+            index
+            for index, container in enumerate(task.containers)
+            if container.phase == "running"
+            and not container.signalled
+            and not order.is_needed(task.containers, index)
+        ]
+        if ready and not task.stop_wanted and not any(container.signalled for container in task.containers):
+            self.save(task)  # why it ends may be known here alone: the next agent must not let it go on
+        for index in ready:
+            self._ask_to_end(task, index)
         if any(container.phase != "stopped" for container in task.containers):
             return False
         task.move("cleaning")
         self.clean(task)
         return False
+
+    def _ask_to_end(self, task: TaskLife, index: int) -> None:
+        container = task.containers[index]
+        container.signalled = True
+        self.out.append(do.Signal(id=container.plan.spec.id, signal=container.stop_signal))
+        wait_s = container.plan.stop_timeout_s
+        self.out.append(do.SetTimer(task=task.plan.id, timer="kill", index=index, after_s=wait_s))
 
     def _stop_unstarted(self, task: TaskLife) -> None:
         for container in task.containers:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from moorage.agent.spec import ContainerId, ContainerStatus, Exit, RootImage, Sandbox, SandboxId
+from moorage.agent.spec import CheckResult, ContainerId, ContainerStatus, Exit, RootImage, Sandbox, SandboxId
 from moorage.agent.task import TaskPlan, TaskRecord
 
 
@@ -83,6 +83,13 @@ class ContainersSeen(msgspec.Struct, frozen=True, kw_only=True):
     statuses: tuple[ContainerStatus, ...]
 
 
+class HealthChecked(msgspec.Struct, frozen=True, kw_only=True):
+    task: SandboxId
+    index: int
+    round: int
+    result: CheckResult
+
+
 class LogsFlushed(msgspec.Struct, frozen=True, kw_only=True):
     task: SandboxId
 
@@ -93,13 +100,13 @@ class Dismantled(msgspec.Struct, frozen=True, kw_only=True):
     task: SandboxId
 
 
-Step = Literal["record", "pull", "sandbox", "logs", "start", "dismantle"]
+Step = Literal["record", "pull", "sandbox", "logs", "start", "restart", "dismantle"]
 
 
 class StepFailed(msgspec.Struct, frozen=True, kw_only=True):
     task: SandboxId
     step: Step
-    index: int = 0  # of the container, for pull and start
+    index: int = 0  # of the container, for pull, start and restart
     kind: str
     reason: str
 
@@ -116,13 +123,14 @@ class ReportFailed(msgspec.Struct, frozen=True, kw_only=True):
     task: SandboxId
 
 
-Timer = Literal["slow", "kill", "report", "dismantle"]
+Timer = Literal["slow", "kill", "report", "dismantle", "await", "health"]
 
 
 class TimerFired(msgspec.Struct, frozen=True, kw_only=True):
     task: SandboxId
     timer: Timer
     index: int = 0
+    round: int = 0
 
 
 class Adopted(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +154,7 @@ Event = (
     | ContainerStarted
     | ContainerExited
     | ContainersSeen
+    | HealthChecked
     | LogsFlushed
     | Dismantled
     | StepFailed

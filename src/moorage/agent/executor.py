@@ -16,7 +16,7 @@ from moorage.agent import events as on
 from moorage.agent.machine import Machine
 from moorage.agent.ports import World
 from moorage.agent.pulls import Pulls
-from moorage.agent.spec import ContainerId, ContainerStatus, DriverError, RootImage, Sandbox, SandboxId
+from moorage.agent.spec import CheckResult, ContainerId, ContainerStatus, DriverError, RootImage, Sandbox, SandboxId
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class Executor:
         # Told after the commands that came along, which are under way by now, and before anything comes of them.
         for failure in unsaved:
             self.feed(failure)
+        self._world.heard(event)
 
     def exits_readable(self) -> None:
         """Containers have ended; the node knows which, and how."""
@@ -84,6 +85,28 @@ class Executor:
                 self._failed(command.task, "start", status, command.index)
 
         self._world.node_workers.submit(lambda: self._world.node.start_container(command.spec, command.image), done)
+
+    def _restart(self, command: do.RestartContainer) -> None:
+        def done(status: ContainerStatus | BaseException) -> None:
+            if isinstance(status, ContainerStatus):
+                self.feed(on.ContainerStarted(task=command.task, index=command.index))
+            else:
+                self._failed(command.task, "restart", status, command.index)
+
+        self._world.node_workers.submit(lambda: self._world.node.restart_container(command.spec, command.image), done)
+
+    def _check_health(self, command: do.CheckHealth) -> None:
+        def done(result: CheckResult | BaseException) -> None:
+            if isinstance(result, BaseException):
+                result = CheckResult(exit_code=None, output=_known(result).reason)
+            self.feed(on.HealthChecked(task=command.task, index=command.index, round=command.round, result=result))
+
+        self._world.check_workers.submit(
+            lambda: self._world.node.check_container(command.id, command.command, command.timeout_s), done
+        )
+
+    def _publish_health(self, _: do.PublishHealth) -> None:
+        self._world.control.publish_soon()
 
     def _signal(self, command: do.Signal) -> None:
         def done(failure: BaseException | None) -> None:
@@ -166,7 +189,7 @@ class Executor:
         self._world.records.forget(command.task)
 
     def _set_timer(self, command: do.SetTimer) -> None:
-        event = on.TimerFired(task=command.task, timer=command.timer, index=command.index)
+        event = on.TimerFired(task=command.task, timer=command.timer, index=command.index, round=command.round)
         self._world.timers.call_later(command.after_s, lambda: self.feed(event))
 
     def _acknowledge(self, command: do.Ack) -> None:
@@ -190,6 +213,9 @@ _CARRY_OUT: Final[dict[type[do.Command], Callable[[Executor, Any], None]]] = {
     do.MakeSandbox: Executor._make_sandbox,
     do.PrepareLogs: Executor._prepare_logs,
     do.StartContainer: Executor._start,
+    do.RestartContainer: Executor._restart,
+    do.CheckHealth: Executor._check_health,
+    do.PublishHealth: Executor._publish_health,
     do.Signal: Executor._signal,
     do.Inspect: Executor._inspect,
     do.FollowLogs: Executor._follow_logs,

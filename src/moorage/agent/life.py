@@ -15,6 +15,7 @@ from moorage.agent.task import (
     ContainerPlan,
     ContainerRecord,
     ContainerReport,
+    Health,
     Phase,
     Report,
     TaskPlan,
@@ -36,6 +37,12 @@ class ContainerLife(msgspec.Struct, kw_only=True):
     reason: str = ""
     signalled: bool = False
     ever_started: bool = False
+    started_at: float | None = None
+    health: Health | None = None
+    round: int = 0  # of its health checks: what belongs to an earlier one is past
+    restarts: int = 0
+    restarted_at: float | None = None
+    before_restart: Exit | None = None  # the end after which it is being started again
 
     def move(self, to: ContainerPhase) -> None:
         assert to in CONTAINER_NEXT[self.phase], f"{self.plan.spec.id}: {self.phase} -> {to}"
@@ -46,19 +53,44 @@ class ContainerLife(msgspec.Struct, kw_only=True):
         self.digest = image.digest
         self.stop_signal = image.stop_signal or DEFAULT_STOP_SIGNAL
 
-    def fail(self, reason: str) -> None:
-        """End without having run."""
+    def fail(self, reason: str, code: int | None = None) -> None:
+        """End without having run; a code is told only where the published agent tells one."""
         self.reason = self.reason or reason[:REASON_MAX_CHARS]
+        if code is not None:
+            self.exit = Exit(code=code, oom_killed=False, at_s=0.0)
         self.move("stopped")
 
-    def ended(self, exit_: Exit) -> None:
+    def ended(self, exit_: Exit, reason: str = "") -> None:
         """End as `exit_` says."""
         self.exit = exit_
-        if exit_.oom_killed:
+        if reason:
+            self.reason = reason[:REASON_MAX_CHARS]
+        elif exit_.oom_killed:
             self.reason = "OutOfMemoryError: Container killed due to memory usage"
         elif exit_.code is None:
             self.reason = "ContainerVanishedError: the container's supervisor is gone and nobody saw how it ended"
         self.move("stopped")
+
+    def began(self, now_s: float) -> None:
+        """It runs, for the first time or again."""
+        if self.phase == "starting":
+            self.ever_started = True
+            self.started_at = now_s
+        self.move("running")
+
+    def start_again(self, exit_: Exit, now_s: float) -> None:
+        """It ended as `exit_` says, and that is not its end."""
+        self.before_restart = exit_
+        self.exit = None
+        self.restarts += 1
+        self.restarted_at = max(now_s, exit_.at_s)  # later than that end, whatever the clocks say
+        self.health = None
+        self.move("restarting")
+
+    @property
+    def began_s(self) -> float | None:
+        """Since when it runs."""
+        return self.started_at if self.restarted_at is None else self.restarted_at
 
     def report(self, ports: tuple[PortBinding, ...]) -> ContainerReport:
         spec = self.plan.spec
@@ -80,6 +112,11 @@ class ContainerLife(msgspec.Struct, kw_only=True):
             stop_signal=self.stop_signal,
             exit=self.exit,
             reason=self.reason,
+            started_at=self.started_at,
+            health=self.health,
+            image=self.image if self.plan.restart else None,
+            restarts=self.restarts,
+            restarted_at=self.restarted_at,
         )
 
 
@@ -102,6 +139,7 @@ class TaskLife(msgspec.Struct, kw_only=True):
     execution_stopped_at: float | None = None
     reports: list[Report] = []  # oldest first; the first one is the one being sent
     report_sent: bool = False
+    progress: Report | None = None  # what was last told of a start that waits
     attempts: int = 0  # in vain, of what is being tried now: the first report, or the dismantling
 
     def move(self, to: Phase) -> None:
@@ -173,6 +211,11 @@ def restored_life(record: TaskRecord) -> TaskLife:
         container.exit = known.exit
         container.reason = known.reason
         container.ever_started = known.started
+        container.started_at = known.started_at
+        container.health = known.health
+        container.image = known.image
+        container.restarts = known.restarts
+        container.restarted_at = known.restarted_at
         if known.stopped:
             container.phase = "stopped"
     return life

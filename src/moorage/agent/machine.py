@@ -20,8 +20,9 @@ from moorage.agent.adoption import adopt
 from moorage.agent.course import Course
 from moorage.agent.ledger import Ledger
 from moorage.agent.life import TaskLife, new_life
-from moorage.agent.spec import ContainerId, ContainerStatus, Exit, SandboxId
+from moorage.agent.spec import ContainerId, SandboxId
 from moorage.agent.task import Report, TaskPlan
+from moorage.agent.vitals import Vitals
 from moorage.model.container_instance import Resources
 
 # What SIGKILL gets before it is sent again. Only a process in an uninterruptible sleep outlives it.
@@ -47,6 +48,7 @@ class Machine:
 
     def __init__(self, total: Resources) -> None:
         self._course = Course(total)
+        self._vitals = Vitals(self._course)
         self._finished: OrderedDict[SandboxId, None] = OrderedDict()
         self._unreadable: set[SandboxId] = set()
         self._seq_num = -1
@@ -180,20 +182,6 @@ class Machine:
             task.logs_ready = True
             self._course.advance(task)
 
-    def _container_started(self, event: on.ContainerStarted) -> None:
-        task = self._course.tasks[event.task]
-        assert task.pending_start == event.index, f"{event.task}: container {event.index} was not being started"
-        task.pending_start = None
-        container = task.containers[event.index]
-        container.ever_started = True
-        container.move("running")
-        if container.plan.log is not None:
-            id_ = container.plan.spec.id
-            self._course.out.append(do.FollowLogs(id=id_, task=event.task, plan=container.plan.log))
-        if container.exit is not None:  # it ended before its start was told
-            self._ended(task, event.index, container.exit)
-        self._course.advance(task)
-
     def _step_failed(self, event: on.StepFailed) -> None:
         task = self._course.tasks.get(event.task)
         reason = f"{event.kind}: {event.reason}"
@@ -210,7 +198,7 @@ class Machine:
                 task.reason = task.reason or reason
                 self._course.advance(task)
             return
-        if event.step in ("sandbox", "start"):
+        if event.step in ("sandbox", "start", "restart"):
             assert task is not None, f"{event.task}: {event.step} without a task"
         elif task is None or task.phase != "preparing":
             return  # pulls and log streams are left behind when a task ends
@@ -220,6 +208,8 @@ class Machine:
         elif event.step == "start":
             task.pending_start = None
             task.containers[event.index].fail(reason)
+        elif event.step == "restart":
+            self._vitals.restart_failed(task, event.index, reason)
         else:
             task.sandbox_pending = task.sandbox_pending and event.step != "sandbox"
             task.reason = task.reason or reason
@@ -235,39 +225,6 @@ class Machine:
         task.attempts = 0
         task.move("stopped")
         self._course.gone(task)
-
-    # ---- containers ---------------------------------------------------------------------------------------
-
-    def _container_exited(self, event: on.ContainerExited) -> None:
-        found = self._course.containers.get(event.id)
-        if found is None:
-            return  # removed already: the node tells of an end more than once
-        task, index = found
-        container = task.containers[index]
-        if container.phase == "starting":
-            container.exit = event.exit
-        elif container.phase == "running":
-            self._ended(task, index, event.exit)
-            self._course.advance(task)
-
-    def _containers_seen(self, event: on.ContainersSeen) -> None:
-        """An end that was not told (the supervisor was killed) is found here."""
-        for status in event.statuses:
-            found = self._course.containers.get(status.id)
-            if found is None or found[0].containers[found[1]].phase != "running":
-                continue
-            if status.state in ("stopped", "absent"):
-                self._ended(*found, _exit_of(status, self._course.now_s))
-                self._course.advance(found[0])
-
-    def _ended(self, task: TaskLife, index: int, exit_: Exit) -> None:
-        container = task.containers[index]
-        container.ended(exit_)
-        ended_s = exit_.at_s or self._course.now_s  # 0: nobody saw it
-        if container.plan.essential and task.execution_stopped_at is None:
-            task.execution_stopped_at = ended_s
-        if task.phase == "running" and not task.ending:
-            self._course.report(task)
 
     # ---- reports and timers -------------------------------------------------------------------------------
 
@@ -298,6 +255,10 @@ class Machine:
             return
         if event.timer == "slow" and task.phase == "preparing":
             self._course.report(task)
+        elif event.timer == "await":
+            self._course.advance(task)
+        elif event.timer == "health":
+            self._vitals.check_due(task, event)
         elif event.timer == "report":
             self._course.send_report(task)
         elif event.timer == "dismantle" and task.phase == "cleaning":
@@ -334,7 +295,12 @@ class Machine:
 
     def _go_on(self, task: TaskLife) -> None:
         """Take up an adopted task where it was left."""
-        for container in task.containers:
+        for index, container in enumerate(task.containers):
+            if container.phase == "running":
+                self._vitals.watch(task, index)
+            elif container.phase == "restarting":
+                self._course.save(task)
+                self._vitals.restart(task, index)
             if container.ever_started and container.plan.log is not None and task.phase != "stopped":
                 id_ = container.plan.spec.id
                 self._course.out.append(do.FollowLogs(id=id_, task=task.plan.id, plan=container.plan.log))
@@ -360,11 +326,6 @@ class Machine:
             self._finished.popitem(last=False)
 
 
-def _exit_of(status: ContainerStatus, now_s: float) -> Exit:
-    """How a container ended that is found to have ended; one that is not there any more took its exit code along."""
-    return status.exit or Exit(code=None, oom_killed=False, at_s=now_s)
-
-
 _HANDLERS: Final[dict[type[on.Event], Callable[[Machine, Any], None]]] = {
     on.PayloadReceived: Machine._payload,
     on.ManifestReceived: Machine._manifest,
@@ -373,9 +334,10 @@ _HANDLERS: Final[dict[type[on.Event], Callable[[Machine, Any], None]]] = {
     on.ImagePulled: Machine._image_pulled,
     on.SandboxMade: Machine._sandbox_made,
     on.LogsPrepared: Machine._logs_prepared,
-    on.ContainerStarted: Machine._container_started,
-    on.ContainerExited: Machine._container_exited,
-    on.ContainersSeen: Machine._containers_seen,
+    on.ContainerStarted: lambda machine, event: machine._vitals.started(event),
+    on.ContainerExited: lambda machine, event: machine._vitals.exited(event),
+    on.ContainersSeen: lambda machine, event: machine._vitals.seen(event),
+    on.HealthChecked: lambda machine, event: machine._vitals.checked(event),
     on.LogsFlushed: Machine._logs_flushed,
     on.Dismantled: Machine._dismantled,
     on.StepFailed: Machine._step_failed,

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from moorage.agent import facts, payload_order, payload_settings
 from moorage.agent.events import PayloadReceived, Refusal, StopOrder
 from moorage.agent.spec import (
     ContainerId,
@@ -45,30 +46,20 @@ _AWSLOGS_OPTIONS: Final = frozenset(
 )
 # Members of a payload that this agent does not carry out.
 _TASK_UNREAD: Final = (
-    "volumes",
     "associations",
     "attachments",
-    "pid_mode",
-    "ipc_mode",
     "proxy_configuration",
     "enable_fault_injection",
     "role_credentials",
     "execution_role_credentials",
 )
 _CONTAINER_UNREAD: Final = (
-    "start_timeout",
     "environment_files",
-    "mount_points",
-    "volumes_from",
-    "links",
-    "depends_on",
-    "health_check_type",
     "secrets",
     "registry_authentication",
     "logs_auth_strategy",
     "managed_agents",
     "firelens_configuration",
-    "restart_policy",
     "credential_specs",
 )
 
@@ -78,6 +69,8 @@ class NodeTraits(msgspec.Struct, frozen=True, kw_only=True):
 
     region: str
     fleet_isolation: Isolation = "userns"  # of Fargate tasks; all others get plain namespaces
+    metadata_files: bool = False  # each container of an instance finds a file of what is known of it
+    endpoint_key: str = ""  # hexadecimal, secret; empty: this node tells its containers nothing of themselves
 
 
 class _Unfit(Exception):
@@ -100,8 +93,11 @@ def read_payload(message: acs.PayloadMessage, traits: NodeTraits) -> PayloadRece
             continue
         try:
             run.append(plan(task, traits))
-        except (_Unfit, msgspec.DecodeError, UnicodeDecodeError) as error:
-            refused.append(_refusal(task, id_, str(error)))
+        except (_Unfit, payload_settings.Unfit, msgspec.DecodeError, UnicodeDecodeError) as error:
+            # The published agent's own spelling.
+            refused.append(_refusal(task, id_, f"UnrecogniedTaskError: Error loading task - {error}"))
+        except payload_order.Unresolvable as error:
+            refused.append(_refusal(task, id_, f"Task dependencies cannot be resolved: {error}"))
     return PayloadReceived(
         message_id=message.message_id,
         seq_num=message.seq_num or 0,
@@ -117,12 +113,12 @@ def _refusal(task: acs.Task, id_: SandboxId, why: str) -> Refusal:
         id=id_,
         cluster=task.task_cluster_arn,
         containers=tuple(container.name for container in task.containers),
-        reason=f"UnrecogniedTaskError: Error loading task - {why}",  # the published agent's own spelling
+        reason=why,
     )
 
 
 def plan(task: acs.Task, traits: NodeTraits) -> TaskPlan:
-    """The plan for one task. Raises `_Unfit` and msgspec.DecodeError."""
+    """The plan for one task. Raises `_Unfit`, `Unresolvable` and msgspec.DecodeError."""
     id_ = SandboxId(task.arn.rpartition("/")[2])
     if not _TASK_ID.match(id_):
         raise _Unfit(f"the task id {id_!r} is not 32 hexadecimal digits")
@@ -131,6 +127,7 @@ def plan(task: acs.Task, traits: NodeTraits) -> TaskPlan:
     _refuse_unread(task, _TASK_UNREAD, "the task")
     if task.overrides not in (None, "", "{}"):
         raise _Unfit("task overrides must come merged into the task")
+    payload_order.check_graph(task)
     mode: NetworkMode = task.network_mode or "bridge"
     isolation = traits.fleet_isolation if task.launch_type == "FARGATE" else "namespaces"
     containers = tuple(_container(task, index, mode, traits, isolation) for index in range(len(task.containers)))
@@ -140,9 +137,10 @@ def plan(task: acs.Task, traits: NodeTraits) -> TaskPlan:
         arn=task.arn,
         id=id_,
         cluster=task.task_cluster_arn,
-        sandbox=_sandbox(task, id_, mode, isolation),
+        sandbox=payload_settings.with_task_settings(_sandbox(task, id_, mode, isolation), task),
         containers=containers,
         need=_need(task, mode),
+        facts=facts.task_facts(task),
     )
 
 
@@ -251,13 +249,31 @@ def _container(
     sandbox = SandboxId(task.arn.rpartition("/")[2])
     id_ = ContainerId(f"{sandbox}-{index}")
     runtime_id = _runtime_id(id_, fargate=task.launch_type == "FARGATE")
+    known = facts.container_facts(task, part, runtime_id, traits.endpoint_key, with_file=traits.metadata_files)
+    config = docker.decode_config(given.config)
+    try:
+        health = payload_order.health_plan(part, config.healthcheck)
+    except ValueError as error:
+        raise _Unfit(str(error)) from error
     wanted_s = DEFAULT_STOP_TIMEOUT_S if part.stop_timeout is None else float(part.stop_timeout)
     return ContainerPlan(
-        spec=_spec(part, id_, sandbox, docker.decode_config(given.config), host, traits),
+        spec=msgspec.structs.replace(
+            payload_settings.with_container_settings(
+                _spec(part, id_, sandbox, config, host, traits), task, index, isolation
+            ),
+            environment=tuple(((part.environment or {}) | facts.environment(known)).items()),
+            metadata_directory=known.file_directory,
+            metadata=facts.first_file(task, part) if known.file_directory else "",
+        ),
         runtime_id=runtime_id,
         essential=part.essential is not False,
         stop_timeout_s=min(wanted_s, FARGATE_STOP_TIMEOUT_MAX_S) if task.launch_type == "FARGATE" else wanted_s,
+        depends_on=payload_order.dependencies(task, index),
+        start_timeout_s=None if part.start_timeout is None else float(part.start_timeout),
+        health=health,
+        restart=payload_order.restart_plan(part.restart_policy),
         log=_log(part.name, host.log_config, runtime_id, traits),
+        facts=known,
     )
 
 
@@ -277,7 +293,7 @@ def _spec(
         image=part.image,
         entry_point=part.entry_point,
         command=part.command if override.command is None else override.command,
-        environment=_environment(part.environment or {}, traits.region),
+        default_environment=(("AWS_REGION", traits.region), ("AWS_DEFAULT_REGION", traits.region)),
         user=config.user,
         working_directory=config.working_dir,
         hostname=config.hostname,
@@ -291,13 +307,6 @@ def _spec(
         capabilities_drop=host.cap_drop or (),
         ulimits=tuple(Ulimit(name=each.name, soft=each.soft, hard=each.hard) for each in host.ulimits or ()),
     )
-
-
-def _environment(given: dict[str, str], region: str) -> tuple[tuple[str, str], ...]:
-    """The region is told as the published agent tells it, unless the definition names one."""
-    if "AWS_REGION" not in given and "AWS_DEFAULT_REGION" not in given:
-        given = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **given}
-    return tuple(given.items())
 
 
 def _runtime_id(id_: ContainerId, *, fargate: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from moorage.agent.events import Event
 from moorage.agent.spec import (
+    CheckResult,
     ContainerId,
     ContainerSpec,
     ContainerStatus,
@@ -35,6 +36,14 @@ class Node(Protocol):
     def remove_sandbox(self, sandbox: SandboxId) -> None: ...
 
     def start_container(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus: ...
+
+    def restart_container(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus:
+        """Run a container that has ended once more, on the files that it left."""
+        ...
+
+    def check_container(self, container: ContainerId, command: Sequence[str], timeout_s: float) -> CheckResult:
+        """Run a program in a running container, as the container's own process runs."""
+        ...
 
     def signal_container(self, container: ContainerId, signal: int | str) -> None: ...
 
@@ -82,6 +91,10 @@ class ControlPlane(Protocol):
 
     def acknowledge(self, message_id: str) -> None: ...
 
+    def publish_soon(self) -> None:
+        """There is telemetry that should not wait for its tick."""
+        ...
+
     def verify_stops(self, message_id: str, tasks: Sequence[tuple[str, str]]) -> None: ...
 
 
@@ -101,9 +114,14 @@ class Timers(Protocol):
     def call_later(self, delay: float, callback: Callable[[], None]) -> object: ...
 
 
+def _unheard(_: Event) -> None:
+    """Nobody looks on."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
-    """All of it together. Pulls have workers of their own: a slow registry must not keep a start waiting."""
+    """All of it together. Pulls and health checks have workers of their own: neither a slow
+    registry nor a program that hangs may keep a start waiting."""
 
     node: Node
     images: Images
@@ -112,5 +130,8 @@ class World:
     records: Records
     node_workers: Workers
     pull_workers: Workers
+    check_workers: Workers
     timers: Timers
     clock: Clock
+    heard: Callable[[Event], None] = _unheard
+    """Told of each event once the machine has dealt with it, for those who only look on."""

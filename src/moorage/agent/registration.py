@@ -24,8 +24,8 @@ DEFAULT_CLUSTER: Final = "default"
 # Of the published agent: ssh, Docker's two, and its own endpoints, which our own will take as well.
 RESERVED_PORTS: Final = (22, 2375, 2376, 51678, 51679)
 # Task definitions ask for Docker API versions as the names of abilities (1.18: log drivers, labels, ulimits; 1.19:
-# awslogs; 1.21: memory reservation; 1.25: init). What the later ones stand for, this agent cannot do yet.
-_DOCKER_API: Final = range(17, 26)
+# awslogs; 1.21: memory reservation; 1.25: init; 1.29: the start period of a health check).
+_DOCKER_API: Final = (*range(17, 26), 29)
 
 _AGENT: Final = "com.amazonaws.ecs.capability."
 _NEWER: Final = "ecs.capability."
@@ -40,6 +40,9 @@ class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
     zone: str | None  # None: any; only of a fleet host
     isolation: str  # of the fleet's tasks
     total: Resources
+    file_systems: tuple[str, ...] = ()  # ids of those that have a place here
+    ephemeral_storage: bool = False  # file systems of a task's own can be made
+    apparmor: bool = False
 
 
 def attributes(identity: NodeIdentity) -> tuple[Attribute, ...]:
@@ -53,12 +56,23 @@ def attributes(identity: NodeIdentity) -> tuple[Attribute, ...]:
         f"{_NEWER}increased-task-cpu-limit",
         # Logs are sent with the node's own key, whatever execution role a task names.
         f"{_NEWER}execution-role-awslogs",
+        f"{_NEWER}container-ordering",
+        f"{_NEWER}container-health-check",
+        f"{_NEWER}container-restart-policy",
         "moorage.capability.eni-in-payload",
+        f"{_NEWER}pid-ipc-namespace-sharing",
+        *(f"moorage.file-system.{name}" for name in identity.file_systems),
     ]
     if identity.fleet:
         names.append(f"moorage.capability.{identity.isolation}")
     else:
-        names.append(f"{_AGENT}privileged-container")
+        names += [f"{_AGENT}privileged-container", f"{_NEWER}docker-plugin.local"]
+    if identity.file_systems:
+        names.append(f"{_NEWER}efs")
+    if identity.ephemeral_storage:
+        names.append("moorage.capability.ephemeral-storage")
+    if identity.apparmor:
+        names.append(f"{_AGENT}apparmor")
     values = {
         "ecs.os-type": "linux",
         "ecs.os-family": "LINUX",

@@ -72,6 +72,7 @@ class Session:
         self._clock = clock
         self._dice = dice
         self._feed = feed
+        self.on_heartbeat: Callable[[], None] = _nothing  # told of each: the control plane asks how the node is
         self._cluster = ""
         self._instance = ""
         self._outbox: asyncio.Queue[acs.AgentMessage] | None = None
@@ -215,8 +216,13 @@ class Session:
     def _take(self, message: acs.Message) -> None:
         if isinstance(message, acs.HeartbeatMessage):
             self._say(acs.HeartbeatAckRequest(message_id=message.message_id))
+            self.on_heartbeat()
         elif (event := event_of(message, self._traits)) is not None:
             self._feed(event)
         else:
             # Credentials and attachments: this agent does not announce the abilities they belong to.
             log.warning("a message that this agent has no use for: %s", type(message).__name__)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

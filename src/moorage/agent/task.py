@@ -10,13 +10,16 @@ from typing import Final, Literal
 
 import msgspec
 
-from moorage.agent.spec import ContainerSpec, Exit, PortBinding, SandboxId, SandboxSpec
+from moorage.agent.facts import ContainerFacts, TaskFacts
+from moorage.agent.spec import ContainerSpec, Exit, PortBinding, RootImage, SandboxId, SandboxSpec
 from moorage.model.container_instance import Resources
+from moorage.model.task_definition import Condition
 
 Phase = Literal["waiting", "preparing", "starting", "running", "stopping", "cleaning", "stopped"]
 """waiting for room · pulling and building · starting one by one · all started · being ended · being removed · gone"""
 
-ContainerPhase = Literal["new", "starting", "running", "stopped"]
+ContainerPhase = Literal["new", "starting", "running", "restarting", "stopped"]
+HealthStatus = Literal["UNKNOWN", "HEALTHY", "UNHEALTHY"]
 Status = Literal["PENDING", "RUNNING", "STOPPED"]
 
 # Forward only. A task may end at any point of its life, but what was made is always removed before it is `stopped`.
@@ -32,7 +35,8 @@ NEXT: Final[dict[Phase, frozenset[Phase]]] = {
 CONTAINER_NEXT: Final[dict[ContainerPhase, frozenset[ContainerPhase]]] = {
     "new": frozenset({"starting", "stopped"}),
     "starting": frozenset({"running", "stopped"}),
-    "running": frozenset({"stopped"}),
+    "running": frozenset({"restarting", "stopped"}),
+    "restarting": frozenset({"running", "stopped"}),
     "stopped": frozenset(),
 }
 # What the control plane is told of each phase.
@@ -49,6 +53,7 @@ CONTAINER_STATUS: Final[dict[ContainerPhase, Status]] = {
     "new": "PENDING",
     "starting": "PENDING",
     "running": "RUNNING",
+    "restarting": "RUNNING",  # nobody is told of a restart
     "stopped": "STOPPED",
 }
 
@@ -65,12 +70,51 @@ class LogPlan(msgspec.Struct, frozen=True, kw_only=True):
     create_group: bool = False
 
 
+class Dependency(msgspec.Struct, frozen=True, kw_only=True):
+    """A container of the same task, by its place in it, and what it must have come to."""
+
+    index: int
+    condition: Condition
+
+
+class HealthPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A program to run in the container now and then, and how its ends are judged."""
+
+    command: tuple[str, ...]
+    interval_s: float
+    timeout_s: float
+    retries: int
+    start_period_s: float = 0.0
+
+
+class RestartPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """When a container that ended is started again."""
+
+    period_s: float  # that it must have run
+    ignored_codes: tuple[int, ...] = ()
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a container's checks have come to."""
+
+    status: HealthStatus = "UNKNOWN"
+    since_s: float = 0.0
+    exit_code: int | None = None  # of the last check; None where it did not end by itself
+    output: str = ""
+    failures: int = 0  # in a row
+
+
 class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True):
     spec: ContainerSpec
     runtime_id: str
     essential: bool = True
     stop_timeout_s: float
     log: LogPlan | None = None
+    depends_on: tuple[Dependency, ...] = ()
+    start_timeout_s: float | None = None  # for those that wait for more than this container's start
+    health: HealthPlan | None = None
+    restart: RestartPlan | None = None
+    facts: ContainerFacts = ContainerFacts()
 
 
 class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +126,7 @@ class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: SandboxSpec
     containers: tuple[ContainerPlan, ...]
     need: Resources = Resources()
+    facts: TaskFacts = TaskFacts()
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -93,6 +138,11 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     stop_signal: str = DEFAULT_STOP_SIGNAL
     exit: Exit | None = None
     reason: str = ""
+    started_at: float | None = None
+    health: Health | None = None
+    image: RootImage | None = None  # of one that may be started again
+    restarts: int = 0
+    restarted_at: float | None = None
 
 
 class TaskRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

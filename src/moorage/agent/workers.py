@@ -14,6 +14,8 @@ T = TypeVar("T")
 NODE_THREADS: Final = 8
 # A pull waits for a registry nearly all its time, and tasks with the same image share one.
 PULL_THREADS: Final = 16
+# A check waits for its program. While all of these wait for programs that hang, other checks are late, no more.
+CHECK_THREADS: Final = 16
 
 
 class ThreadWorkers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -13,6 +13,8 @@ from moorage.agent.spec import Isolation
 from moorage.model.cluster import FARGATE_CLUSTER
 from moorage.model.container_instance import Resources
 from moorage.model.installation import Settings
+
+PORT_MAX: Final = 65_535
 
 
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +36,26 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     bridge_cidr: str
     runtime: Literal["crun", "runc", "runsc"] = "crun"
     reserved_ports: tuple[int, ...] = ()
+    file_systems: dict[str, str] = {}  # absolute directories of this host, by file-system id
+    introspection: str = ""  # HOST:PORT of the introspection API; empty: none
+    metadata_files: bool = False  # show each container a file of what is known of it
     ready_file: str | None = None  # made once tasks can be placed here
+
+    def __post_init__(self) -> None:
+        if self.fleet and self.introspection:
+            raise ValueError(
+                "a host of the Fargate fleet has no introspection API: its tasks are nobody's on the host"
+            )
+        if self.fleet and self.metadata_files:
+            raise ValueError("tasks on Fargate have no metadata files")
+        if self.introspection and not self.introspection_port:
+            raise ValueError(f"introspection is {self.introspection!r}, which is not HOST:PORT")
+
+    @property
+    def introspection_port(self) -> int:
+        """0: there is none."""
+        host, _, port = self.introspection.rpartition(":")
+        return int(port) if host and port.isdecimal() and 0 < int(port) <= PORT_MAX else 0
 
     @property
     def isolation(self) -> Isolation:
@@ -51,11 +72,17 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             private_cidr=self.bridge_cidr,
             runtime="crun" if self.runtime == "runsc" else self.runtime,
             isolations=(self.isolation,),
+            file_systems=tuple(sorted(self.file_systems.items())),
         )
 
     def total(self) -> Resources:
-        ports = () if self.fleet else tuple(sorted({*RESERVED_PORTS, *self.reserved_ports}))
+        ports = () if self.fleet else self._reserved()
         return Resources(cpu=self.cpu, memory=self.memory, ports_tcp=ports)
+
+    def _reserved(self) -> tuple[int, ...]:
+        """Ports of an instance that no task may have."""
+        own = {self.introspection_port} - {0}
+        return tuple(sorted({*RESERVED_PORTS, *self.reserved_ports, *own}))
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -88,6 +115,9 @@ def config_from_home(home: Path, name: str) -> AgentConfig:
         bridge_cidr=node.bridge_cidr,
         runtime=node.runtime,
         reserved_ports=(settings.port,),
+        file_systems=settings.file_systems,
+        introspection=node.introspection,
+        metadata_files=node.metadata_files,
         ready_file=str(home / "run" / f"{node.name}.ready"),
     )
 

@@ -12,9 +12,12 @@ import msgspec
 from moorage.agent import events as on
 from moorage.agent.api import Api, ApiRefused, EcsApi, Reporter
 from moorage.agent.background import Background
+from moorage.agent.drivers.capabilities import has_apparmor
 from moorage.agent.drivers.images import ImageSources, ImageStore
 from moorage.agent.drivers.node import Node
+from moorage.agent.drivers.storage import can_limit_storage
 from moorage.agent.executor import Executor
+from moorage.agent.health_report import health_messages
 from moorage.agent.http import HttpClient
 from moorage.agent.logs import LogShipper
 from moorage.agent.logsource import NodeLogSource
@@ -24,9 +27,13 @@ from moorage.agent.ports import World
 from moorage.agent.registration import NodeIdentity, register
 from moorage.agent.session import Session, Unregistered
 from moorage.agent.state import TaskRecords
-from moorage.agent.workers import NODE_THREADS, PULL_THREADS, ThreadWorkers
+from moorage.agent.telemetry import Telemetry
+from moorage.agent.workers import CHECK_THREADS, NODE_THREADS, PULL_THREADS, ThreadWorkers
+from moorage.base.dice import uuid
 from moorage.boot.agent_config import AgentConfig, Key
+from moorage.boot.agent_telling import Telling, endpoint_key
 from moorage.boot.world import SystemClock, SystemDice
+from moorage.link import tcs
 from moorage.wire.signer import Signer
 
 log = logging.getLogger("moorage.agent")
@@ -38,8 +45,9 @@ REGISTER_AGAIN_S: Final = 2.0
 class ControlPlane:
     """Reports go over the API, answers over the session."""
 
-    def __init__(self, reporter: Reporter, session: Session) -> None:
+    def __init__(self, reporter: Reporter, session: Session, telemetry: Telemetry) -> None:
         self.submit = reporter.submit
+        self.publish_soon = telemetry.wake
         self.acknowledge = session.acknowledge
         self.verify_stops = session.verify_stops
 
@@ -64,13 +72,27 @@ class Agent:
         directory = Path(config.directory)
         self._records = TaskRecords(directory / "tasks")
         self._registration = directory / "registration.json"
+        self._telling = Telling(config, node, self._machine, self._ecs, self._clock, self._dice)
         self._session = Session(
             ecs=self._ecs,
             signer=signer,
-            traits=NodeTraits(region=config.region, fleet_isolation=config.isolation),
+            traits=NodeTraits(
+                region=config.region,
+                fleet_isolation=config.isolation,
+                metadata_files=config.metadata_files,
+                endpoint_key=endpoint_key(directory / "endpoint.key"),
+            ),
             clock=self._clock,
             dice=self._dice,
             feed=self._hear,
+        )
+        self._session.on_heartbeat = self._telling.health.heartbeat
+        self._telemetry = Telemetry(
+            ecs=self._ecs,
+            signer=signer,
+            clock=self._clock,
+            dice=self._dice,
+            publishers=(self._health, self._telling.metering.publish, self._telling.health.publish),
         )
         self._executor = Executor(
             self._machine,
@@ -78,12 +100,14 @@ class Agent:
                 node=node,
                 images=self._images,
                 logs=LogShipper(self._api_in, NodeLogSource(node.log_path), directory / "logs", self._work),
-                control=ControlPlane(Reporter(self._ecs, self._work), self._session),
+                control=ControlPlane(Reporter(self._ecs, self._work), self._session, self._telemetry),
                 records=self._records,
                 node_workers=self._node_workers,
                 pull_workers=ThreadWorkers(loop, PULL_THREADS, "pull"),
+                check_workers=ThreadWorkers(loop, CHECK_THREADS, "check"),
                 timers=loop,
                 clock=self._clock,
+                heard=self._telling.files.heard,
             ),
         )
 
@@ -93,6 +117,7 @@ class Agent:
         Path(config.directory).mkdir(parents=True, exist_ok=True, mode=0o700)
         agent = Agent(config, key, Node.open(config.node()))
         agent._adopt(boot)
+        await agent._telling.open()
         return agent
 
     def _adopt(self, boot: str) -> None:
@@ -113,6 +138,7 @@ class Agent:
     def begin(self) -> None:
         """Register, and keep a session."""
         self._executor.watch()
+        self._telling.begin()
         self._work.spawn(self._stay_connected())
 
     async def _stay_connected(self) -> None:
@@ -124,16 +150,25 @@ class Agent:
             zone=config.zone,
             isolation=config.isolation,
             total=config.total(),
+            file_systems=tuple(config.file_systems),
+            ephemeral_storage=can_limit_storage(),
+            apparmor=has_apparmor(),
         )
         while True:
+            telemetry = None
             try:
                 arn = await register(self._ecs, identity, self._registration, self._dice)
+                self._telling.instance = arn
                 log.info("registered as %s", arn)
+                telemetry = self._work.spawn(self._telemetry.run(config.cluster, arn))
                 await self._session.run(config.cluster, arn)
             except Unregistered as error:
                 log.warning("registering again: %s", error)
             except ApiRefused as error:
                 log.error("the control plane refuses this agent: %s", error)
+            finally:
+                if telemetry is not None:
+                    telemetry.cancel()
             await asyncio.sleep(REGISTER_AGAIN_S)
 
     def _hear(self, event: on.Event) -> None:
@@ -141,9 +176,15 @@ class Agent:
         if isinstance(event, on.SessionOpened) and self._config.ready_file is not None:
             Path(self._config.ready_file).touch()
 
+    def _health(self, cluster: str, instance: str) -> list[tcs.PublishHealthRequest]:
+        """Of all running containers that are checked."""
+        tasks = self._machine.tasks.values()
+        return health_messages(tasks, cluster, instance, uuid(self._dice), self._clock.now_s())
+
     async def stop(self, patience_s: float) -> None:
         """Let steps in the making finish; every container goes on."""
         self._work.cancel()
+        self._telling.close()
         if not await self._node_workers.drain(patience_s):
             log.warning("steps of the node are still going on; the next agent takes them up")
         self._node.detach()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 # Program, and the Debian package that brings it.
-TOOLS: Final = {"conmon": "conmon", "nft": "nftables", "ip": "iproute2"}
+TOOLS: Final = {"conmon": "conmon", "nft": "nftables", "ip": "iproute2", "tini-static": "tini"}
 RUNTIMES: Final = {"crun": "crun", "runc": "runc", "runsc": "runsc"}
 
 

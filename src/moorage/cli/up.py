@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import click
@@ -48,6 +49,7 @@ class Wanted:
     fargate_runtime: Literal["crun", "runc", "runsc"] | None
     fargate_share: float | None
     fargate_cpu_overcommit: float | None
+    file_systems: tuple[tuple[str, str], ...]
 
     @property
     def changes_nodes(self) -> bool:
@@ -69,6 +71,24 @@ class ListenAddress(click.ParamType[tuple[str, int]]):
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             self.fail(f"{value!r} is not HOST:PORT", param, ctx)
         return host.strip("[]"), int(port)
+
+
+class FileSystem(click.ParamType[tuple[str, str]]):
+    """A file system's id and the directory of this machine that stands for it."""
+
+    name = "id=directory"
+
+    def convert(
+        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        id_, _, directory = value.partition("=")
+        if not re.fullmatch("fs-[0-9a-f]{8,40}", id_) or not directory:
+            self.fail(f"{value!r} is not fs-0123abcd=DIRECTORY", param, ctx)
+        if not Path(directory).is_dir():
+            self.fail(f"{directory} is not a directory of this machine", param, ctx)
+        return id_, str(Path(directory).resolve())
 
 
 @click.command()
@@ -93,6 +113,13 @@ class ListenAddress(click.ParamType[tuple[str, int]]):
     "--fargate-cpu-overcommit",
     type=click.FloatRange(1, 64),
     help=f"How often Fargate's cpu may be promised. [default: {FARGATE_CPU_OVERCOMMIT:g}]",
+)
+@click.option(
+    "--file-system",
+    "file_systems",
+    type=FileSystem(),
+    multiple=True,
+    help="ID=DIRECTORY: what volumes of an EFS file system mean on this machine; repeatable, kept until changed.",
 )
 def up(detach: bool, **options: Any) -> None:
     """Start Moorage on this machine: the server, a Fargate host and a container instance.
@@ -170,6 +197,7 @@ def _settings(known: Settings | None, wanted: Wanted) -> Settings:
             port=port,
             vpc_cidr=machine.choose_vpc(own_id, wanted.vpc_cidr),
             nodes=(),
+            file_systems=dict(wanted.file_systems),
         )
         return msgspec.structs.replace(fresh, nodes=_nodes(fresh, wanted))
     if wanted.vpc_cidr not in (None, known.vpc_cidr):
@@ -182,6 +210,7 @@ def _settings(known: Settings | None, wanted: Wanted) -> Settings:
         host=host if wanted.listen else known.host,
         port=port if wanted.listen else known.port,
         regions=regions if wanted.regions else known.regions,
+        file_systems=known.file_systems | dict(wanted.file_systems),
     )
     if wanted.changes_nodes or settings.regions != known.regions:
         settings = msgspec.structs.replace(settings, nodes=_nodes(settings, wanted))

@@ -3,8 +3,8 @@
 What is said is decided in `control.sessions`; here it is carried. A frame leaves only when the state that it was
 computed from is durable, so no agent ever starts a task that a crash of ours could undo.
 
-Telemetry is acknowledged and let go: an acknowledgement means received, and there is no store of metrics yet to keep
-it. The published agent ends a telemetry connection on which it hears nothing, so it is answered all the same.
+Health is taken into the state, all other telemetry into the metrics buffer. An acknowledgement means received; the
+published agent ends a telemetry connection on which it hears nothing.
 """
 
 from __future__ import annotations
@@ -13,20 +13,23 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl
 
 from moorage.base.clock import Clock
 from moorage.base.ids import ContainerInstanceArn, Scope
 from moorage.base.limits import HEARTBEAT_PERIOD_S
+from moorage.control.health import take_health
 from moorage.control.instances import Hello, greet
+from moorage.control.metrics import take_metrics, take_status
 from moorage.control.sessions import AcsSession, Sessions
 from moorage.gateway.chain import World, verified
 from moorage.link import acs, tcs
 from moorage.link.refusal import Refusal
 from moorage.model.container_instance import ContainerInstance
 from moorage.store import Stalled, Store
+from moorage.store.metrics import MetricsBuffer
 from moorage.wire.http import Request, Response, WebSocket
 from moorage.wire.verify import SignatureError
 
@@ -66,6 +69,7 @@ class AgentGateway:
     sessions: Sessions
     clock: Clock
     authenticate: Authenticate
+    metrics: MetricsBuffer = field(default_factory=MetricsBuffer)
 
     async def acs(self, request: Request) -> Response | Conversation:
         """The connection over which an agent is told what to run."""
@@ -168,6 +172,13 @@ class AgentGateway:
                 except acs.BadFrame as error:
                     _LOG.warning("%s published what cannot be read: %s", arn, error)
                     return
+                if isinstance(message, tcs.PublishHealthRequest):
+                    with contextlib.suppress(Stalled):  # the next round tells it again
+                        take_health(self.store, arn, message)
+                elif isinstance(message, tcs.PublishMetricsRequest):
+                    take_metrics(self.store.view(), self.metrics, arn, message, self.clock.now_s())
+                elif isinstance(message, tcs.PublishInstanceStatusRequest):
+                    take_status(self.metrics, arn, message, self.clock.now_s())
                 if isinstance(message, tcs.AgentMessage):
                     await socket.send(tcs.encode(tcs.answer(message)))
         finally:

@@ -1,7 +1,7 @@
 """Websockets: the frames are the `websockets` library's sans-I/O protocol, the socket is the HTTP connection's.
 
-Text only, as the agents' protocols are; a binary message closes with 1003. Keepalive pings go out by the server's
-sweep; a peer that is silent for a minute is taken for lost.
+Who asks for text gets text only, as the agents' protocols have it: a binary message then closes with 1003.
+Keepalive pings go out by the server's sweep; a peer that is silent for a minute is taken for lost.
 
 Source: https://www.rfc-editor.org/rfc/rfc6455
 """
@@ -61,8 +61,9 @@ class ServerSocket:
     def __init__(self, protocol: ServerProtocol, transport: asyncio.Transport, now_s: float) -> None:
         self._protocol = protocol
         self._transport = transport
-        self._messages: deque[str] = deque()
+        self._messages: deque[str | bytes] = deque()
         self._parts: list[bytes] = []
+        self._binary = False  # what the parts are of
         self._waiter: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._gone = False
@@ -88,7 +89,16 @@ class ServerSocket:
             await self._wait()
 
     async def receive(self) -> str | None:
-        """The next message; None once the peer has closed or is lost."""
+        """The next message, which must be text; None once the peer has closed or is lost."""
+        message = await self.receive_any()
+        if isinstance(message, bytes):
+            self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "text messages only")
+            self._flush()
+            return None
+        return message
+
+    async def receive_any(self) -> str | bytes | None:
+        """The next message, text or binary; None once the peer has closed or is lost."""
         while not self._messages:
             if self._gone or self._protocol.state is not State.OPEN:
                 return None
@@ -100,9 +110,21 @@ class ServerSocket:
 
     async def send(self, text: str) -> None:
         """Send a message, waiting while the peer is slow; raises `ConnectionError` where it has left."""
+        self._refuse_closed()
+        self._protocol.send_text(text.encode())
+        await self._sent()
+
+    async def send_bytes(self, data: bytes) -> None:
+        """As `send`, for a binary message."""
+        self._refuse_closed()
+        self._protocol.send_binary(data)
+        await self._sent()
+
+    def _refuse_closed(self) -> None:
         if self._gone or self._protocol.state is not State.OPEN:
             raise ConnectionResetError("the websocket is closed")
-        self._protocol.send_text(text.encode())
+
+    async def _sent(self) -> None:
         self._flush()
         if self._room is not None:
             await self._room
@@ -175,15 +197,15 @@ class ServerSocket:
 
     def _take(self, frame: Frame) -> None:
         """A data frame; the library has checked order and size."""
-        if frame.opcode is Opcode.BINARY:
-            self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "text messages only")
-            return
+        if frame.opcode is not Opcode.CONT:
+            self._binary = frame.opcode is Opcode.BINARY
         self._parts.append(bytes(frame.data))
         if not frame.fin:
             return
         parts, self._parts = self._parts, []
+        whole = b"".join(parts)
         try:
-            self._messages.append(b"".join(parts).decode())
+            self._messages.append(whole if self._binary else whole.decode())
         except UnicodeDecodeError:
             self._protocol.fail(CloseCode.INVALID_DATA, "not UTF-8")
 

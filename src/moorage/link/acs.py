@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from moorage.model.task import DesiredStatus, LaunchType
-from moorage.model.task_definition import NetworkMode
+from moorage.model.task_definition import Condition, NetworkMode
 
 PROTOCOL_VERSION: Final = 2
 
@@ -42,6 +42,63 @@ class DockerConfig(_Shape, frozen=True, kw_only=True):
     version: str | None = None  # of the Docker Engine API
 
 
+class Dependency(_Shape, frozen=True, kw_only=True):
+    container_name: str
+    condition: Condition
+
+
+class RestartPolicy(_Shape, frozen=True, kw_only=True):
+    enabled: bool | None = None  # always sent
+    ignored_exit_codes: tuple[int, ...] = ()
+    restart_attempt_period: int | None = None  # seconds; absent: 300
+
+
+class MountPoint(_Shape, frozen=True, kw_only=True):
+    source_volume: str
+    container_path: str
+    read_only: bool | None = None
+
+
+class VolumeFrom(_Shape, frozen=True, kw_only=True):
+    source_container: str
+    read_only: bool | None = None
+
+
+class HostVolume(_Shape, frozen=True, kw_only=True):
+    source_path: str | None = None  # absent: an empty volume of the task's
+
+
+class DockerVolume(_Shape, frozen=True, kw_only=True):
+    scope: Literal["task", "shared"] | None = None  # absent: task
+    autoprovision: bool | None = None
+    driver: str | None = None  # absent: local
+    driver_opts: dict[str, str] = {}
+    labels: dict[str, str] = {}
+
+
+class EfsAuthorization(_Shape, frozen=True, kw_only=True):
+    access_point_id: str | None = None
+    iam: Literal["ENABLED", "DISABLED"] | None = None
+
+
+class EfsVolume(_Shape, frozen=True, kw_only=True):
+    file_system_id: str
+    root_directory: str | None = None
+    transit_encryption: Literal["ENABLED", "DISABLED"] | None = None
+    transit_encryption_port: int | None = None
+    authorization_config: EfsAuthorization | None = None
+
+
+class Volume(_Shape, frozen=True, kw_only=True):
+    """`type` says which of the others is there."""
+
+    name: str
+    type: str | None = None  # always sent: host, docker, efs, …
+    host: HostVolume | None = None
+    docker_volume_configuration: DockerVolume | None = None
+    efs_volume_configuration: EfsVolume | None = None
+
+
 class Container(_Shape, frozen=True, kw_only=True):
     name: str
     image: str
@@ -53,23 +110,23 @@ class Container(_Shape, frozen=True, kw_only=True):
     entry_point: tuple[str, ...] | None = None
     environment: dict[str, str] | None = None
     port_mappings: tuple[PortMapping, ...] = ()
+    depends_on: tuple[Dependency, ...] = ()
+    start_timeout: int | None = None  # seconds
     stop_timeout: int | None = None  # seconds
+    health_check_type: str | None = None  # "docker": the engine's `Healthcheck` is one to report
+    restart_policy: RestartPolicy | None = None
+    mount_points: tuple[MountPoint, ...] = ()
+    volumes_from: tuple[VolumeFrom, ...] = ()
+    links: tuple[str, ...] = ()  # "name:alias"
     docker_config: DockerConfig | None = None
     overrides: str | None = None  # JSON text; only `command` is legal in it
 
-    start_timeout: int | None = None
     environment_files: tuple[Unread, ...] = ()
-    mount_points: tuple[Unread, ...] = ()
-    volumes_from: tuple[Unread, ...] = ()
-    links: tuple[str, ...] = ()
-    depends_on: tuple[Unread, ...] = ()
-    health_check_type: str | None = None
     secrets: tuple[Unread, ...] = ()
     registry_authentication: Unread | None = None
     logs_auth_strategy: str | None = None
     managed_agents: tuple[Unread, ...] = ()
     firelens_configuration: Unread | None = None
-    restart_policy: Unread | None = None
     credential_specs: tuple[str, ...] = ()
 
 
@@ -121,16 +178,19 @@ class Task(_Shape, frozen=True, kw_only=True):
     overrides: str | None = None
     service_name: str | None = None
     group: str | None = None
+    zone: str | None = None
     containers: tuple[Container, ...] = ()
     elastic_network_interfaces: tuple[NetworkInterface, ...] = ()
     role_credentials: RoleCredentials | None = None
     execution_role_credentials: RoleCredentials | None = None
 
-    volumes: tuple[Unread, ...] = ()
+    # Ours, in no published protocol: sent only to agents with `moorage.capability.ephemeral-storage`.
+    ephemeral_storage_gib: int | None = msgspec.field(name="moorage.ephemeralStorageGiB", default=None)
+    volumes: tuple[Volume, ...] = ()
+    pid_mode: Literal["host", "task"] | None = None
+    ipc_mode: Literal["host", "task", "none"] | None = None
     associations: tuple[Unread, ...] = ()
     attachments: tuple[Unread, ...] = ()
-    pid_mode: str | None = None
-    ipc_mode: str | None = None
     proxy_configuration: Unread | None = None
     enable_fault_injection: bool | None = None
 

@@ -12,6 +12,7 @@ import msgspec
 
 # 1.25 is the first version with `Init`, and every engine still in use answers it.
 API_VERSION: Final = "1.25"
+START_PERIOD_VERSION: Final = "1.29"  # the first with `StartPeriod`
 
 
 class _Docker(
@@ -20,11 +21,25 @@ class _Docker(
     """Pascal-case names. An unknown member is an error: a setting that nobody reads would be silently lost."""
 
 
+class Healthcheck(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times are nanoseconds; an absent one is the engine's default."""
+
+    test: tuple[str, ...] = ()
+    interval: int | None = None
+    timeout: int | None = None
+    retries: int | None = None
+    start_period: int | None = None
+
+
 class Config(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
     user: str | None = None
     working_dir: str | None = None
     hostname: str | None = None
     labels: dict[str, str] | None = None
+    healthcheck: Healthcheck | None = None
+    open_stdin: bool | None = None
+    tty: bool | None = None
+    network_disabled: bool | None = None
 
 
 class LogConfig(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +53,12 @@ class Ulimit(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hard: int
 
 
+class Device(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    path_on_host: str
+    path_in_container: str
+    cgroup_permissions: str
+
+
 class HostConfig(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True):
     network_mode: str | None = None
     log_config: LogConfig | None = None
@@ -48,6 +69,16 @@ class HostConfig(_Docker, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ulimits: tuple[Ulimit, ...] | None = None
     init: bool | None = None
     memory_reservation: int | None = None  # bytes
+    memory_swap: int | None = None  # bytes, the memory's own limit included
+    memory_swappiness: int | None = None
+    shm_size: int | None = None  # bytes
+    tmpfs: dict[str, str] | None = None  # mount options by directory
+    devices: tuple[Device, ...] | None = None
+    sysctls: dict[str, str] | None = None
+    security_opt: tuple[str, ...] | None = None
+    dns: tuple[str, ...] | None = None
+    dns_search: tuple[str, ...] | None = None
+    extra_hosts: tuple[str, ...] | None = None  # "name:address"
 
 
 _encode = msgspec.json.Encoder().encode

@@ -8,14 +8,17 @@ from __future__ import annotations
 from typing import Final
 
 from moorage.base.ids import Scope
-from moorage.link import acs, docker
+from moorage.link import acs, docker, settings
 from moorage.model.network import NetworkInterface, Subnet
 from moorage.model.task import Container, ContainerOverride, LaunchType, Task
 from moorage.model.task_definition import (
+    DEFAULT_ATTEMPT_PERIOD_S,
     ContainerDefinition,
+    HealthCheck,
     LogConfiguration,
     NetworkMode,
     PortMapping,
+    RestartPolicy,
     TaskDefinition,
 )
 
@@ -51,6 +54,11 @@ def task_payload(
         overrides="{}",
         service_name=service_name(task.group),
         group=task.group,
+        zone=task.availability_zone or None,
+        ephemeral_storage_gib=definition.ephemeral_storage.size_in_gib if definition.ephemeral_storage else None,
+        pid_mode=definition.pid_mode,
+        ipc_mode=definition.ipc_mode,
+        volumes=tuple(map(settings.volume, definition.volumes)),
         containers=tuple(_container(task, part) for part in definition.containers),
         elastic_network_interfaces=((interface_payload(task, interface, subnet),) if interface and subnet else ()),
     )
@@ -105,7 +113,17 @@ def _container(task: Task, part: ContainerDefinition) -> acs.Container:
         entry_point=part.entry_point,
         environment=_environment(task, part, override),
         port_mappings=tuple(_port(mapping, task.network_mode) for mapping in part.port_mappings),
+        depends_on=tuple(
+            acs.Dependency(container_name=one.container_name, condition=one.condition)
+            for one in part.depends_on or ()
+        ),
+        start_timeout=part.start_timeout,
         stop_timeout=part.stop_timeout,
+        health_check_type="docker" if part.health_check and part.health_check.checks else None,
+        restart_policy=_restart_policy(part.restart_policy),
+        mount_points=settings.mount_points(part),
+        volumes_from=settings.volumes_from(part),
+        links=part.links or (),
         docker_config=_docker_config(task, part, override),
     )
 
@@ -114,8 +132,39 @@ def _docker_config(task: Task, part: ContainerDefinition, override: ContainerOve
     return acs.DockerConfig(
         config=docker.encode(_config(part)),
         host_config=docker.encode(_host_config(task, part, override)),
-        version=docker.API_VERSION,
+        version=_api_version(part),
     )
+
+
+def _api_version(part: ContainerDefinition) -> str:
+    late = part.health_check is not None and part.health_check.start_period is not None
+    return docker.START_PERIOD_VERSION if late else docker.API_VERSION
+
+
+def _restart_policy(given: RestartPolicy | None) -> acs.RestartPolicy | None:
+    if given is None or not given.enabled:
+        return None
+    return acs.RestartPolicy(
+        enabled=True,
+        ignored_exit_codes=given.ignored_exit_codes or (),
+        restart_attempt_period=given.restart_attempt_period or DEFAULT_ATTEMPT_PERIOD_S,
+    )
+
+
+def _healthcheck(given: HealthCheck | None) -> docker.Healthcheck | None:
+    if given is None:
+        return None
+    return docker.Healthcheck(
+        test=given.command,
+        interval=_nanoseconds(given.interval),
+        timeout=_nanoseconds(given.timeout),
+        retries=given.retries,
+        start_period=_nanoseconds(given.start_period),
+    )
+
+
+def _nanoseconds(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * 1_000_000_000
 
 
 def _environment(task: Task, part: ContainerDefinition, override: ContainerOverride) -> dict[str, str]:
@@ -137,28 +186,31 @@ def _port(mapping: PortMapping, mode: NetworkMode) -> acs.PortMapping:
 
 def _config(part: ContainerDefinition) -> docker.Config:
     return docker.Config(
-        user=part.user, working_dir=part.working_directory, hostname=part.hostname, labels=part.docker_labels
+        user=part.user,
+        working_dir=part.working_directory,
+        hostname=part.hostname,
+        labels=part.docker_labels,
+        healthcheck=_healthcheck(part.health_check),
+        open_stdin=part.interactive,
+        tty=part.pseudo_terminal,
+        network_disabled=part.disable_networking,
     )
 
 
 def _host_config(task: Task, part: ContainerDefinition, override: ContainerOverride) -> docker.HostConfig:
     soft = part.memory_reservation if override.memory_reservation is None else override.memory_reservation
-    linux = part.linux_parameters
-    capabilities = linux.capabilities if linux else None
-    return docker.HostConfig(
+    told = docker.HostConfig(
         # In awsvpc mode the containers join the task's own namespace; the agent fills that in.
         network_mode=None if task.network_mode == "awsvpc" else task.network_mode,
         log_config=_log_config(task, part.name, part.log_configuration) if part.log_configuration else None,
         privileged=part.privileged,
         readonly_rootfs=part.readonly_root_filesystem,
-        cap_add=capabilities.add if capabilities else None,
-        cap_drop=capabilities.drop if capabilities else None,
         ulimits=tuple(docker.Ulimit(name=u.name, soft=u.soft_limit, hard=u.hard_limit) for u in part.ulimits)
         if part.ulimits
         else None,
-        init=linux.init_process_enabled if linux else None,
         memory_reservation=None if soft is None else soft * BYTES_PER_MIB,
     )
+    return settings.with_settings(told, part, part.memory if override.memory is None else override.memory)
 
 
 def _log_config(task: Task, container: str, log: LogConfiguration) -> docker.LogConfig:

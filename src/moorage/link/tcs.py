@@ -17,17 +17,56 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     """Camel-case names; absent members are left out."""
 
 
-class StatsSet(_Shape, frozen=True, kw_only=True):
+class StatsSet(_Shape, frozen=True, kw_only=True, omit_defaults=False):
+    """What was seen from look to look. Its members are all required: zeros are sent."""
+
     min: float = 0.0
     max: float = 0.0
     sum: float = 0.0
     sample_count: int = 0
 
 
+class CounterSet(_Shape, frozen=True, kw_only=True, omit_defaults=False):
+    """What a counter rose by from look to look; what is beyond 63 bits stands apart."""
+
+    min: int = 0
+    max: int = 0
+    sum: int = 0
+    sample_count: int = 0
+    overflow_min: int = 0
+    overflow_max: int = 0
+    overflow_sum: int = 0
+
+
+class NetworkStatsSet(_Shape, frozen=True, kw_only=True):
+    rx_bytes: CounterSet | None = None
+    rx_bytes_per_second: StatsSet | None = None
+    rx_dropped: CounterSet | None = None
+    rx_errors: CounterSet | None = None
+    rx_packets: CounterSet | None = None
+    tx_bytes: CounterSet | None = None
+    tx_bytes_per_second: StatsSet | None = None
+    tx_dropped: CounterSet | None = None
+    tx_errors: CounterSet | None = None
+    tx_packets: CounterSet | None = None
+
+
+class StorageStatsSet(_Shape, frozen=True, kw_only=True):
+    read_size_bytes: CounterSet | None = None
+    write_size_bytes: CounterSet | None = None
+
+
+class RestartStatsSet(_Shape, frozen=True, kw_only=True, omit_defaults=False):
+    restart_count: int = 0
+
+
 class ContainerMetric(_Shape, frozen=True, kw_only=True):
     container_name: str | None = None
     cpu_stats_set: StatsSet | None = None  # per cent of the host
     memory_stats_set: StatsSet | None = None  # MiB
+    network_stats_set: NetworkStatsSet | None = None
+    storage_stats_set: StorageStatsSet | None = None
+    restart_stats_set: RestartStatsSet | None = None
 
 
 class TaskMetric(_Shape, frozen=True, kw_only=True):
@@ -63,6 +102,8 @@ class ContainerHealth(_Shape, frozen=True, kw_only=True):
 
 class TaskHealth(_Shape, frozen=True, kw_only=True):
     task_arn: str | None = None
+    task_definition_family: str | None = None
+    task_definition_version: str | None = None
     containers: tuple[ContainerHealth, ...] = ()
 
 
@@ -75,6 +116,8 @@ class PublishHealthRequest(_Shape, frozen=True, kw_only=True):
 class InstanceStatus(_Shape, frozen=True, kw_only=True):
     type: str | None = None
     status: str | None = None
+    last_updated: float | None = None
+    last_status_change: float | None = None
     status_reason: str | None = None
 
 

@@ -26,6 +26,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     memory: int  # MiB that may be placed here
     bridge_cidr: str  # addresses of its `bridge` tasks; private to the machine
     runtime: Literal["crun", "runc", "runsc"] = "crun"
+    introspection: str = ""  # HOST:PORT of the agent's introspection API; empty: none; never of a fleet host
+    metadata_files: bool = False  # containers find a file of what is known of them; never on a fleet host
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     vpc_cidr: str  # of the default VPC
     nodes: tuple[NodeSettings, ...]
+    file_systems: dict[str, str] = {}  # directories of this machine, by file-system id
 
     @property
     def endpoint(self) -> str:

@@ -37,6 +37,7 @@ TaskStatus = Literal[
 ]
 ContainerStatus = Literal["PENDING", "RUNNING", "STOPPED"]
 DesiredStatus = Literal["RUNNING", "STOPPED"]
+HealthStatus = Literal["HEALTHY", "UNHEALTHY", "UNKNOWN"]
 LaunchType = Literal["EC2", "FARGATE", "EXTERNAL"]
 StopCode = Literal[
     "TaskFailedToStart",
@@ -91,6 +92,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     memory_reservation: int | None = None
     essential: bool = True
     last_status: ContainerStatus = "PENDING"
+    health_status: HealthStatus = "UNKNOWN"
     exit_code: int | None = None
     reason: str | None = None
     runtime_id: str | None = None
@@ -151,6 +153,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     attachment_id: str | None = None
     network: TaskNetwork | None = None
     platform_version: str | None = None
+    ephemeral_storage_gib: int | None = None  # where the definition asks for it
     tags: Tags = ()
 
     desired_status: DesiredStatus = "RUNNING"

@@ -91,6 +91,20 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class Gpus:
+    """No agent tells of GPUs that it could hand to a task, so a task that needs one fits nowhere."""
+
+    reason: str = "RESOURCE:GPU"
+
+    def keep(self, nodes: Sequence[Node]) -> list[Node]:
+        del nodes
+        return []
+
+    def sentence(self, count: int) -> str:
+        return _verb(count, "has", "have", "no GPU that a task could be given")
+
+
+@dataclass(frozen=True)
 class Attributes:
     """The capabilities that the task definition requires."""
 

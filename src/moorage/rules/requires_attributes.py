@@ -35,6 +35,13 @@ def _of_task(definition: Definition) -> Iterator[str]:
         yield _NEWER + "task-cpu-mem-limit"
     if (definition.cpu or 0) > _LARGEST_TASK_OF_OLD_AGENTS:
         yield _NEWER + "increased-task-cpu-limit"
+    if definition.pid_mode or definition.ipc_mode:
+        yield _NEWER + "pid-ipc-namespace-sharing"
+    for volume in definition.volumes:
+        if volume.docker_volume_configuration is not None:
+            yield f"{_NEWER}docker-plugin.{volume.docker_volume_configuration.driver or 'local'}"
+        if volume.efs_volume_configuration is not None:
+            yield _NEWER + "efs"
 
 
 def _of_container(definition: Definition, container: ContainerDefinition) -> Iterator[str]:
@@ -49,11 +56,24 @@ def _of_container(definition: Definition, container: ContainerDefinition) -> Ite
         yield _DOCKER + "1.19"
         if definition.execution_role_arn:
             yield _NEWER + "execution-role-awslogs"
+    if container.depends_on:
+        yield _NEWER + "container-ordering"
+    if container.health_check and container.health_check.checks:
+        yield _NEWER + "container-health-check"
+        yield _DOCKER + ("1.24" if container.health_check.start_period is None else "1.29")
+    if container.restart_policy and container.restart_policy.enabled:
+        yield _NEWER + "container-restart-policy"
     if container.privileged:
         yield _AGENT + "privileged-container"
     if container.docker_labels or container.ulimits:
         yield _DOCKER + "1.18"
     if container.memory_reservation is not None:
         yield _DOCKER + "1.21"
-    if container.linux_parameters and container.linux_parameters.init_process_enabled:
+    linux = container.linux_parameters
+    if linux and (linux.tmpfs or linux.shared_memory_size is not None):
+        yield _DOCKER + "1.22"
+    if linux and linux.init_process_enabled:
         yield _DOCKER + "1.25"
+    for option in container.docker_security_options or ():
+        if not option.startswith("no-new-privileges"):
+            yield _AGENT + ("apparmor" if option.startswith("apparmor") else "selinux")

@@ -18,7 +18,9 @@ from moorage.model.task_definition import (
     Compatibility,
     ContainerDefinition,
     Definition,
+    IpcMode,
     NetworkMode,
+    PidMode,
     PlacementConstraint,
     RuntimePlatform,
 )
@@ -27,13 +29,17 @@ from moorage.rules.requires_attributes import requires_attributes
 from moorage.rules.task_definitions_compute import FAULTS, fargate_size_fault
 from moorage.rules.task_definitions_containers import NAME, container_definition
 from moorage.rules.task_definitions_draft import ConstraintDraft, Draft, InvalidDefinition
+from moorage.rules.task_definitions_linux import check_namespaces
+from moorage.rules.task_definitions_order import check_order
 from moorage.rules.task_definitions_ports import check_across_containers, repeated
+from moorage.rules.task_definitions_volumes import check_mounts, check_volumes
 from moorage.rules.task_sizes import cpu_units, memory_mib
 
 CONTAINERS_MAX: Final = 10  # AWS's own quota
 CONSTRAINTS_MAX: Final = 10  # AWS's own quota
 DEFINITION_MAX_BYTES: Final = 64 * 1024  # AWS's own quota
 ROLE_MAX_CHARS: Final = 2048  # the longest ARN that IAM gives out
+EPHEMERAL_STORAGE_GIB: Final = range(21, 200 + 1)
 INT_MAX: Final = 2**31 - 1  # integers are 32-bit in the API
 
 _NETWORK_MODES: Final[dict[str, NetworkMode]] = {
@@ -70,6 +76,8 @@ def definition_of(draft: Draft) -> Definition:
     if "FARGATE" in wanted:
         _refuse(fargate_size_fault(task))
     definition = msgspec.structs.replace(task, containers=_containers(draft, task))
+    check_mounts(definition)
+    check_namespaces(definition)
     for compatibility in wanted or ("EC2",):
         _refuse(FAULTS[compatibility](definition))
     return msgspec.structs.replace(
@@ -128,6 +136,9 @@ def _task_settings(draft: Draft, wanted: tuple[Compatibility, ...]) -> Definitio
     if draft.network_mode and draft.network_mode not in _NETWORK_MODES:
         raise InvalidDefinition(f"Unknown networkMode '{draft.network_mode}'; known are {', '.join(_NETWORK_MODES)}.")
     _check_platform(draft.runtime_platform)
+    check_volumes(draft.volumes or ())
+    if draft.ephemeral_storage and draft.ephemeral_storage.size_in_gib not in EPHEMERAL_STORAGE_GIB:
+        raise InvalidDefinition("Invalid 'ephemeralStorage' setting for task: sizeInGiB must be between 21 and 200.")
     for what, role in (("taskRoleArn", draft.task_role_arn), ("executionRoleArn", draft.execution_role_arn)):
         if role and not _is_role(role):
             raise InvalidDefinition(f"Role is not valid: {what} must be the ARN or the name of an IAM role.")
@@ -139,10 +150,28 @@ def _task_settings(draft: Draft, wanted: tuple[Compatibility, ...]) -> Definitio
         memory=_size("memory", draft.memory, memory_mib(draft.memory) if draft.memory else None),
         task_role_arn=draft.task_role_arn or None,
         execution_role_arn=draft.execution_role_arn or None,
+        pid_mode=_pid_mode(draft.pid_mode),
+        ipc_mode=_ipc_mode(draft.ipc_mode),
+        volumes=draft.volumes or (),
         placement_constraints=_constraints(draft.placement_constraints or ()),
         requires_compatibilities=wanted or None,
         runtime_platform=draft.runtime_platform,
+        ephemeral_storage=draft.ephemeral_storage,
     )
+
+
+def _pid_mode(name: str | None) -> PidMode | None:
+    known: dict[str, PidMode] = {"host": "host", "task": "task"}
+    if name and name not in known:
+        raise InvalidDefinition(f"Unknown pidMode '{name}'; known are {', '.join(known)}.")
+    return known[name] if name else None
+
+
+def _ipc_mode(name: str | None) -> IpcMode | None:
+    known: dict[str, IpcMode] = {"host": "host", "task": "task", "none": "none"}
+    if name and name not in known:
+        raise InvalidDefinition(f"Unknown ipcMode '{name}'; known are {', '.join(known)}.")
+    return known[name] if name else None
 
 
 def _size(what: str, text: str | None, size: int | None) -> int | None:
@@ -197,6 +226,7 @@ def _containers(draft: Draft, task: Definition) -> tuple[ContainerDefinition, ..
     if not any(container.essential for container in containers):
         raise InvalidDefinition("At least one container of a task definition must be essential.")
     check_across_containers(containers)
+    check_order(containers)
     _check_sums(task, containers)
     return containers
 

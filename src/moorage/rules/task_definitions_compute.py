@@ -18,7 +18,7 @@ Fault = str | None
 EC2_CPU_MIN_UNITS: Final = 128
 EC2_CPU_MAX_UNITS: Final = 196_608  # 192 vCPUs, the largest instances of AWS
 TASK_MEMORY_MIN_MIB: Final = 4  # of one container, and a task has one at least
-FARGATE_STOP_TIMEOUT_S: Final = range(2, 120 + 1)
+FARGATE_TIMEOUT_S: Final = range(2, 120 + 1)  # of start and of stop
 
 _FARGATE_LOG_DRIVERS = frozenset(("awslogs", "splunk", "awsfirelens"))
 _MANAGED_LOG_DRIVERS = _FARGATE_LOG_DRIVERS | {"json-file"}
@@ -37,6 +37,8 @@ def uses_awslogs(container: ContainerDefinition) -> bool:
 
 
 def ec2_fault(definition: Definition) -> Fault:
+    if definition.ephemeral_storage is not None:
+        return "ephemeralStorage is supported only by tasks that use the Fargate launch type."
     if definition.cpu is not None and not EC2_CPU_MIN_UNITS <= definition.cpu <= EC2_CPU_MAX_UNITS:
         return "Invalid 'cpu' setting for task."
     if definition.memory is not None and definition.memory < TASK_MEMORY_MIN_MIB:
@@ -70,8 +72,9 @@ def fargate_fault(definition: Definition) -> Fault:
     fault = fargate_size_fault(definition) or _fargate_platform_fault(definition)
     if fault:
         return fault
-    if definition.placement_constraints:
-        return f"{_PREFIX} placement constraints."
+    fault = _fargate_task_fault(definition)
+    if fault:
+        return fault
     faults = (_fargate_container_fault(definition, container) for container in definition.containers)
     return next((fault for fault in faults if fault), None)
 
@@ -102,9 +105,46 @@ def _fargate_platform_fault(definition: Definition) -> Fault:
     return None
 
 
+def _fargate_task_fault(definition: Definition) -> Fault:
+    """What would lead out of the task, or names a host."""
+    if definition.placement_constraints:
+        return f"{_PREFIX} placement constraints."
+    if definition.pid_mode == "host":
+        return f"{_PREFIX} pidMode 'host'. The supported value for pidMode is 'task'."
+    if definition.ipc_mode is not None:
+        return f"{_PREFIX} ipcMode."
+    for volume in definition.volumes:
+        if volume.docker_volume_configuration is not None:
+            return f"{_PREFIX} dockerVolumeConfiguration."
+        if volume.host and volume.host.source_path:
+            return f"{_PREFIX} a volume's host sourcePath."
+    return None
+
+
+def _fargate_setting_fault(container: ContainerDefinition) -> Fault:
+    """Settings of a container that belong to a host, to Docker, or to another network than a task's own."""
+    linux = container.linux_parameters
+    for what, given in (
+        ("privileged containers", container.privileged),
+        ("disableNetworking", container.disable_networking),
+        ("dnsServers", container.dns_servers),
+        ("dnsSearchDomains", container.dns_search_domains),
+        ("dockerSecurityOptions", container.docker_security_options),
+        ("resourceRequirements", container.resource_requirements),
+        ("devices", linux and linux.devices),
+        ("sharedMemorySize", linux and linux.shared_memory_size is not None),
+        ("maxSwap", linux and linux.max_swap is not None),
+        ("swappiness", linux and linux.swappiness is not None),
+    ):
+        if given:
+            return f"{_PREFIX} {what}."
+    return None
+
+
 def _fargate_container_fault(definition: Definition, container: ContainerDefinition) -> Fault:
-    if container.privileged:
-        return f"{_PREFIX} privileged containers."
+    fault = _fargate_setting_fault(container)
+    if fault:
+        return fault
     for ulimit in container.ulimits or ():
         if ulimit.name != "nofile":
             return f"{_PREFIX} the ulimit '{ulimit.name}'. The supported ulimit is 'nofile'."
@@ -113,8 +153,9 @@ def _fargate_container_fault(definition: Definition, container: ContainerDefinit
     for capability in added:
         if capability != "SYS_PTRACE":
             return f"{_PREFIX} adding the capability '{capability}'. The supported capability is 'SYS_PTRACE'."
-    if container.stop_timeout is not None and container.stop_timeout not in FARGATE_STOP_TIMEOUT_S:
-        return f"{_PREFIX} a stopTimeout of {container.stop_timeout} seconds. The range is 2 to 120."
+    for what, seconds in (("startTimeout", container.start_timeout), ("stopTimeout", container.stop_timeout)):
+        if seconds is not None and seconds not in FARGATE_TIMEOUT_S:
+            return f"{_PREFIX} a {what} of {seconds} seconds. The range is 2 to 120."
     if is_ecr_image(container.image) and not definition.execution_role_arn:
         return "Fargate requires task definition to have execution role ARN to support ECR images."
     return _fargate_log_fault(definition, container)

@@ -19,6 +19,8 @@ from moorage.model.task_definition import (
     Ulimit,
 )
 from moorage.rules.task_definitions_draft import ContainerDraft, InvalidDefinition, KeyValueDraft
+from moorage.rules.task_definitions_linux import check_settings
+from moorage.rules.task_definitions_order import check_restarts, check_timeouts, dependencies, health_check
 from moorage.rules.task_definitions_ports import port_mappings, repeated
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -111,6 +113,9 @@ def container_definition(draft: ContainerDraft, mode: NetworkMode | None) -> Con
     """The container that `draft` means, in a task of that network mode."""
     name = _name(draft.name)
     _check_limits(name, draft)
+    check_timeouts(name, draft)
+    check_restarts(name, draft.restart_policy)
+    check_settings(name, draft, mode)
     _check_process(name, draft, mode)
     _check_ulimits(name, draft.ulimits or ())
     if draft.linux_parameters and draft.linux_parameters.capabilities:
@@ -128,7 +133,14 @@ def container_definition(draft: ContainerDraft, mode: NetworkMode | None) -> Con
         entry_point=draft.entry_point,
         command=draft.command,
         environment=_environment(name, draft.environment or ()),
+        mount_points=draft.mount_points or (),
+        volumes_from=draft.volumes_from or (),
+        system_controls=draft.system_controls or (),
+        depends_on=dependencies(name, draft.depends_on),
+        start_timeout=draft.start_timeout,
         stop_timeout=draft.stop_timeout,
+        health_check=health_check(name, draft.health_check),
+        restart_policy=draft.restart_policy,
         hostname=draft.hostname,
         user=draft.user,
         working_directory=draft.working_directory,
@@ -137,6 +149,15 @@ def container_definition(draft: ContainerDraft, mode: NetworkMode | None) -> Con
         ulimits=draft.ulimits,
         linux_parameters=draft.linux_parameters,
         docker_labels=draft.docker_labels,
+        docker_security_options=draft.docker_security_options,
+        interactive=draft.interactive,
+        pseudo_terminal=draft.pseudo_terminal,
+        disable_networking=draft.disable_networking,
+        links=draft.links,
+        dns_servers=draft.dns_servers,
+        dns_search_domains=draft.dns_search_domains,
+        extra_hosts=draft.extra_hosts,
+        resource_requirements=draft.resource_requirements,
         log_configuration=draft.log_configuration,
     )
 
@@ -170,8 +191,6 @@ def _check_limits(name: str, draft: ContainerDraft) -> None:
             raise InvalidDefinition.of(name, f"'{what}' must be at least {MEMORY_MIN_MIB} MiB.")
     if draft.memory and draft.memory_reservation and draft.memory_reservation > draft.memory:
         raise InvalidDefinition.of(name, "'memory' must not be less than 'memoryReservation'.")
-    if draft.stop_timeout is not None and draft.stop_timeout < 0:
-        raise InvalidDefinition.of(name, "'stopTimeout' must not be negative.")
 
 
 def _check_process(name: str, draft: ContainerDraft, mode: NetworkMode | None) -> None:

@@ -9,7 +9,19 @@ from __future__ import annotations
 import msgspec
 
 from moorage.base.errors import Refused
-from moorage.model.task_definition import LinuxParameters, LogConfiguration, RuntimePlatform, Ulimit
+from moorage.model.task_definition import (
+    EphemeralStorage,
+    HealthCheck,
+    HostEntry,
+    LinuxParameters,
+    LogConfiguration,
+    ResourceRequirement,
+    RestartPolicy,
+    RuntimePlatform,
+    SystemControl,
+    Ulimit,
+)
+from moorage.model.volumes import MountPoint, Volume, VolumeFrom
 
 
 class InvalidDefinition(Refused):
@@ -36,6 +48,11 @@ class PortMappingDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     app_protocol: str | None = None
 
 
+class DependencyDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    container_name: str | None = None
+    condition: str | None = None
+
+
 class ContainerDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     name: str | None = None
     image: str | None = None
@@ -47,10 +64,14 @@ class ContainerDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     entry_point: tuple[str, ...] | None = None
     command: tuple[str, ...] | None = None
     environment: tuple[KeyValueDraft, ...] | None = None
-    mount_points: tuple[()] | None = None
-    volumes_from: tuple[()] | None = None
-    system_controls: tuple[()] | None = None
+    mount_points: tuple[MountPoint, ...] | None = None
+    volumes_from: tuple[VolumeFrom, ...] | None = None
+    system_controls: tuple[SystemControl, ...] | None = None
+    depends_on: tuple[DependencyDraft, ...] | None = None
+    start_timeout: int | None = None
     stop_timeout: int | None = None
+    health_check: HealthCheck | None = None
+    restart_policy: RestartPolicy | None = None
     hostname: str | None = None
     user: str | None = None
     working_directory: str | None = None
@@ -59,6 +80,15 @@ class ContainerDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     ulimits: tuple[Ulimit, ...] | None = None
     linux_parameters: LinuxParameters | None = None
     docker_labels: dict[str, str] | None = None
+    docker_security_options: tuple[str, ...] | None = None
+    interactive: bool | None = None
+    pseudo_terminal: bool | None = None
+    disable_networking: bool | None = None
+    links: tuple[str, ...] | None = None
+    dns_servers: tuple[str, ...] | None = None
+    dns_search_domains: tuple[str, ...] | None = None
+    extra_hosts: tuple[HostEntry, ...] | None = None
+    resource_requirements: tuple[ResourceRequirement, ...] | None = None
     log_configuration: LogConfiguration | None = None
 
 
@@ -75,7 +105,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     memory: str | None = None
     task_role_arn: str | None = None
     execution_role_arn: str | None = None
-    volumes: tuple[()] | None = None
+    pid_mode: str | None = None
+    ipc_mode: str | None = None
+    volumes: tuple[Volume, ...] | None = None
     placement_constraints: tuple[ConstraintDraft, ...] | None = None
     requires_compatibilities: tuple[str, ...] | None = None
     runtime_platform: RuntimePlatform | None = None
+    ephemeral_storage: EphemeralStorage | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,15 +12,17 @@ import msgspec
 from moorage.agent import events as on
 from moorage.agent.api import Api, ApiRefused, Attribute, EcsApi
 from moorage.agent.executor import Executor
+from moorage.agent.health_report import health_messages
 from moorage.agent.hearing import event_of
 from moorage.agent.machine import Machine
 from moorage.agent.payload import NodeTraits
 from moorage.agent.ports import World
 from moorage.agent.spec import ContainerId, DriverError, SandboxId
 from moorage.agent.task import LogPlan, Report, TaskRecord
+from moorage.agent.telemetry import SETTLE_S, TICK_S
 from moorage.base.dice import uuid
 from moorage.base.errors import MoorageError, Refused, Unavailable
-from moorage.link import acs
+from moorage.link import acs, tcs
 from moorage.model.container_instance import Resources
 from moorage.sim.dice import SeededDice
 from moorage.sim.host import SimHost
@@ -104,6 +107,7 @@ class SimAgent:
             )
         )
         self._executor.watch()
+        self._tick()
         self._register()
 
     def crash(self) -> None:
@@ -145,6 +149,7 @@ class SimAgent:
             records=_Records(self.host),
             node_workers=workers,
             pull_workers=workers,
+            check_workers=workers,
             timers=_Timers(self),
             clock=self._time,
         )
@@ -257,6 +262,26 @@ class SimAgent:
         if event is not None:
             self._executor.feed(event)
 
+    def _tick(self) -> None:
+        """As agent.telemetry: a round at once, and with every tick."""
+        self.publish()
+        self._time.call_later(TICK_S, self._alive(self._tick))
+
+    def publish(self) -> None:
+        """One round of telemetry, where there is a connection to carry it."""
+        registration = self.host.registration
+        if registration is None or self.machine is None or self.partitioned:
+            return
+        tasks, now_s = self.machine.tasks.values(), self._time.now_s()
+        for message in health_messages(tasks, self.cluster, registration, uuid(self._dice), now_s):
+            self._time.call_later(self._latency(), self._server.alive(partial(self._collected, tcs.encode(message))))
+
+    def _collected(self, frame: str) -> None:
+        message = tcs.decode(frame)
+        assert isinstance(message, tcs.PublishHealthRequest)
+        assert self.host.registration is not None
+        self._server.collect(self.host.registration, message)
+
     def say(self, message: acs.AgentMessage) -> None:
         """A frame to the server, on the connection that is open now."""
         connection = self._connection
@@ -305,6 +330,10 @@ class _Control:
         self._agent.say(
             acs.AckRequest(cluster=self._agent.cluster, container_instance=registration, message_id=message_id)
         )
+
+    def publish_soon(self) -> None:
+        agent = self._agent
+        agent._time.call_later(SETTLE_S, agent._alive(agent.publish))
 
     def verify_stops(self, message_id: str, tasks: Sequence[tuple[str, str]]) -> None:
         candidates = tuple(

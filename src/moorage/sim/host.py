@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from moorage.agent.spec import (
+    CheckResult,
     ContainerId,
     ContainerSpec,
     ContainerStatus,
@@ -24,6 +25,7 @@ from moorage.agent.spec import (
     SandboxSpec,
 )
 from moorage.sim.dice import SeededDice
+from moorage.sim.runs import Run
 from moorage.sim.time import VirtualTime
 
 FIRST_DYNAMIC_PORT = 32_768
@@ -45,6 +47,7 @@ class Container:
 
     spec: ContainerSpec
     pid: int
+    began_s: float = 0.0  # of this run
     exit: Exit | None = None
     told: bool = False  # of its end, to the agent of the present life
 
@@ -67,7 +70,7 @@ class SimHost:
         self.records: dict[str, bytes] = {}  # what the agent has written to its disk
         self.registration: str | None = None
         self.on_exit: Callable[[], None] = lambda: None
-        self.starts: dict[ContainerId, int] = {}
+        self.runs: dict[ContainerId, list[Run]] = {}  # of all containers that ever were
         self._time = time
         self._dice = dice
         self._network = network
@@ -103,11 +106,34 @@ class SimHost:
                 raise DriverError("CannotStartContainerError", "its sandbox is gone")
             self._may_fail("CannotStartContainerError")
             self._pids += 1
-            self.starts[spec.id] = self.starts.get(spec.id, 0) + 1
-            assert self.starts[spec.id] == 1, f"{spec.id} was started twice"
+            assert spec.id not in self.runs, f"{spec.id} was started twice"
             known = self.containers[spec.id] = Container(spec, self._pids)
             self._live(known)
         return self.status(spec.id)
+
+    def restart_container(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus:
+        """Once more, unless that has happened already."""
+        del image
+        known = self.containers.get(spec.id)
+        if known is None or spec.sandbox not in self.sandboxes:
+            raise DriverError("CannotStartContainerError", "the container or its sandbox is gone")
+        if known.exit is not None:
+            self._may_fail("CannotStartContainerError")
+            known.exit, known.told = None, False
+            self._live(known)
+        return self.status(spec.id)
+
+    def check_container(self, container: ContainerId, command: Sequence[str], timeout_s: float) -> CheckResult:
+        """`after <seconds>` is well once the container has run for so long; `never` never is."""
+        del timeout_s
+        found = self.containers.get(container)
+        if found is None or found.exit is not None:
+            raise DriverError("CannotStartContainerError", "the container does not run")
+        if self._dice.chance(self.faults.step_fails):
+            return CheckResult(exit_code=None, output="the simulated check hung")
+        ran_s = self._time.now_s() - found.began_s
+        well = command[0] == "after" and ran_s >= float(command[1])
+        return CheckResult(exit_code=0 if well else 1)
 
     def signal_container(self, container: ContainerId, signal: int | str) -> None:
         found = self.containers.get(container)
@@ -115,8 +141,11 @@ class SimHost:
             return
         if signal in ("SIGKILL", "KILL", 9):
             self._end(found, 137)
-        elif not self._dice.chance(self.faults.ignores_term):
-            self._time.call_later(self._dice.between(0.0, 2.0), lambda: self._end(found, 143))
+            return
+        run = self._run_of(found)
+        run.signalled_s = run.signalled_s or self._time.now_s()
+        if not self._dice.chance(self.faults.ignores_term):
+            self._end_later(found, self._dice.between(0.0, 2.0), 143)
 
     def remove_container(self, container: ContainerId) -> None:
         found = self.containers.get(container)
@@ -171,7 +200,7 @@ class SimHost:
     def reboot(self) -> None:
         """Power lost: every process is gone; disks are not."""
         for one in self.containers.values():
-            one.exit = one.exit or Exit(code=None, oom_killed=False, at_s=self._time.now_s())
+            self._end(one, None)
             one.told = False
 
     def save(self, name: str, record: msgspec.Struct) -> None:
@@ -202,12 +231,29 @@ class SimHost:
     def _live(self, container: Container) -> None:
         """The container's own will: the first word of its command says how long, the second with which code."""
         words = container.spec.command or ("forever",)
+        container.began_s = self._time.now_s()
+        self.runs.setdefault(container.spec.id, []).append(Run(container.began_s))
         if self._dice.chance(self.faults.dies_early):
-            self._time.call_later(self._dice.between(0.0, 5.0), lambda: self._end(container, 1))
+            self._end_later(container, self._dice.between(0.0, 5.0), 1)
         elif words[0] == "for":
-            self._time.call_later(float(words[1]), lambda: self._end(container, int(words[2])))
+            self._end_later(container, float(words[1]), int(words[2]))
 
-    def _end(self, container: Container, code: int) -> None:
+    def _end_later(self, container: Container, after_s: float, code: int) -> None:
+        """The end of this run; another one has its own."""
+        run = self._run_of(container)
+
+        def end() -> None:
+            if self._run_of(container) is run:
+                self._end(container, code)
+
+        self._time.call_later(after_s, end)
+
+    def _run_of(self, container: Container) -> Run:
+        return self.runs[container.spec.id][-1]
+
+    def _end(self, container: Container, code: int | None) -> None:
         if container.exit is None:
             container.exit = Exit(code=code, oom_killed=False, at_s=self._time.now_s())
+            run = self._run_of(container)
+            run.ended_s, run.code = container.exit.at_s, code
             self.on_exit()

@@ -6,6 +6,7 @@ that were meant for it find it dead.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
@@ -16,17 +17,18 @@ from moorage.base.errors import MoorageError, Unavailable
 from moorage.base.ids import AccountId, ContainerInstanceArn, Region, Scope
 from moorage.boot.first_start import prepare
 from moorage.boot.services import SERVICES
+from moorage.control.health import take_health
 from moorage.control.instances import Hello, InstanceLoop, greet
 from moorage.control.reaper import LogRetention, Reaper
 from moorage.control.sessions import AcsSession, Sessions
 from moorage.gateway.authorise import may_call
 from moorage.gateway.chain import routes_of
-from moorage.link import acs
+from moorage.link import acs, tcs
 from moorage.model.installation import Settings
 from moorage.sim.dice import SeededDice
 from moorage.sim.disk import SimDisk, SimJournal
 from moorage.sim.time import VirtualTime
-from moorage.store import Store
+from moorage.store import Stalled, Store
 from moorage.store.events_memory import MemoryEvents
 from moorage.wire.dispatch import Dispatcher
 from moorage.wire.http import Request
@@ -185,6 +187,13 @@ class SimServer:
         connection = ServerConnection(self, self._time, instance.arn, deliver, on_cut)
         self._connections.append(connection)
         return connection
+
+    def collect(self, arn: str, message: tcs.PublishHealthRequest) -> None:
+        """What an agent publishes; a stalled journal takes nothing."""
+        instance = self.store.view().container_instances.get(arn)
+        if instance is not None:
+            with contextlib.suppress(Stalled):
+                take_health(self.store, instance.arn, message)
 
     def gone(self, connection: ServerConnection) -> None:
         """A connection ended."""

@@ -14,7 +14,7 @@ from moorage.agent.registration import RESERVED_PORTS, NodeIdentity, attributes
 from moorage.base.errors import MoorageError, Refused
 from moorage.model.cluster import FARGATE_CLUSTER
 from moorage.model.container_instance import Resources
-from moorage.sim import checkers
+from moorage.sim import checkers, runs
 from moorage.sim.agent import Role, SimAgent
 from moorage.sim.dice import SeededDice
 from moorage.sim.host import Faults, Network, SimHost
@@ -30,6 +30,12 @@ FAULT_PERIOD_S: Final = 3.0
 # Invariants over the whole state cost more than most steps: they are looked at after one step in so many, and at the
 # end of every phase.
 CHECK_EVERY: Final = 25
+
+
+FAMILIES: Final = (
+    *("bridge-0", "bridge-1", "bridge-2", "fargate-0", "fargate-1", "fargate-2", "port"),
+    *("after-0", "after-1", "healthy", "again"),
+)
 
 
 class BrokenInvariant(AssertionError):
@@ -104,6 +110,10 @@ class SimWorld:
         self._require(checkers.always(state))
         self._require(checkers.forgotten(state, self.acknowledged))
         self._require(checkers.settled(state))
+        for agent in self.agents:
+            self._require(runs.out_of_order(state, agent.host.runs))
+            self._require(runs.started_too_often(state, agent.host.runs))
+            self._require(runs.health_is_untrue(state, agent.host.runs, self.time.now_s()))
         self._require(self._hosts_disagree())
 
     def _hosts_disagree(self) -> list[str]:
@@ -156,11 +166,36 @@ class SimWorld:
             self._register(f"bridge-{n}", {"networkMode": "bridge"}, plain | {"command": command})
             fargate = {"networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512"}
             self._register(f"fargate-{n}", fargate, plain | {"command": command})
+        self._define_companions(plain)
         mapping = [{"containerPort": 80, "hostPort": 8080}]
         self._register("port", {"networkMode": "bridge"}, plain | {"command": ["forever"], "portMappings": mapping})
 
-    def _register(self, family: str, task: dict[str, Any], container: dict[str, Any]) -> None:
-        request = {"family": family, "containerDefinitions": [container]} | task
+    def _define_companions(self, main: dict[str, Any]) -> None:
+        """Tasks whose containers wait for each other, are checked, and are started again."""
+        side = {"image": "busybox", "memory": 64, "essential": False}
+        check = {"command": ["CMD", "after", "12"], "interval": 5, "retries": 2}
+        bridge = {"networkMode": "bridge"}
+        for n, code in enumerate(("0", "3")):
+            once = side | {"name": "once", "command": ["for", "4", code]}
+            waits = [{"containerName": "once", "condition": "SUCCESS"}]
+            task = main | {"command": ["forever"], "dependsOn": waits}
+            self._register(f"after-{n}", bridge, task, once)
+        served = side | {"name": "served", "command": ["forever"], "healthCheck": check, "startTimeout": 60}
+        waits = [{"containerName": "served", "condition": "HEALTHY"}]
+        last = side | {
+            "name": "last",
+            "command": ["forever"],
+            "dependsOn": [{"containerName": "main", "condition": "START"}],
+        }
+        ill = {"command": ["CMD", "never"], "interval": 5, "retries": 2}
+        task = main | {"command": ["forever"], "dependsOn": waits, "healthCheck": ill}
+        self._register("healthy", bridge, last, task, served)
+        policy = {"enabled": True, "restartAttemptPeriod": 60, "ignoredExitCodes": [9]}
+        task = main | {"command": ["for", "62", "1"], "restartPolicy": policy, "healthCheck": check}
+        self._register("again", bridge, task)
+
+    def _register(self, family: str, task: dict[str, Any], *containers: dict[str, Any]) -> None:
+        request = {"family": family, "containerDefinitions": list(containers)} | task
         self._call("RegisterTaskDefinition", request, lambda _: self._say(f"registered {family}"))
 
     def _client(self) -> None:
@@ -174,7 +209,7 @@ class SimWorld:
             self._run_task()
 
     def _run_task(self) -> None:
-        family = self.dice.pick(("bridge-0", "bridge-1", "bridge-2", "fargate-0", "fargate-1", "fargate-2", "port"))
+        family = self.dice.pick(FAMILIES)
         request: dict[str, Any] = {"taskDefinition": family, "count": self.dice.pick((1, 1, 2, 5))}
         if family.startswith("fargate"):
             subnets = [subnet.id for subnet in self.server.store.view().subnets] if self.server.up else []

@@ -1,4 +1,4 @@
-"""Does: the truth: typed tables in memory, one door to them, a journal behind it; and the bulk store of log events.
+"""Does: the truth: typed tables in memory, one door to them, a journal behind it. Beside it log events and metrics.
 May import: model, base.
 Does not: know any operation, talk to a network, wait inside a transaction.
 """

@@ -51,13 +51,23 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class WebSocket(Protocol):
-    """An open websocket carrying text frames."""
+    """An open websocket."""
 
     async def receive(self) -> str | None:
-        """The next text frame; None once the peer has closed."""
+        """The next message; None once the peer has closed. A binary one ends the connection."""
         ...
 
-    async def send(self, text: str) -> None: ...
+    async def receive_any(self) -> str | bytes | None:
+        """The next message, text or binary; None once the peer has closed."""
+        ...
+
+    async def send(self, text: str) -> None:
+        """Send text; waits while the peer is slow, raises `ConnectionError` where it has left."""
+        ...
+
+    async def send_bytes(self, data: bytes) -> None:
+        """As `send`, for a binary message."""
+        ...
 
     async def close(self, code: int = 1000, reason: str = "") -> None: ...
 

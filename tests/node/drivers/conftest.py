@@ -33,7 +33,16 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> RootImage:
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> NodeConfig:
+def file_system(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory that the node's settings give to the file system fs-12345678."""
+    top = tmp_path_factory.mktemp("efs")
+    (top / "projects").mkdir()
+    (top / "leaves").symlink_to("/etc")
+    return top
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory, file_system: Path) -> NodeConfig:
     return NodeConfig(
         installation=secrets.token_hex(4),
         agent="instance",
@@ -41,6 +50,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> NodeConfig:
         vpc_cidr=hosts.VPC,
         private_cidr=hosts.PRIVATE,
         isolations=("namespaces", "userns", "runsc"),
+        file_systems=(("fs-12345678", str(file_system)),),
     )
 
 

@@ -35,9 +35,18 @@ def started(home: Path, image: Path, *words: str) -> Installation:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, busybox_image: Path) -> Iterator[Installation]:
+def file_system(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory that stands for the file system fs-0123abcd in the shared installation."""
+    return tmp_path_factory.mktemp("efs")
+
+
+@pytest.fixture(scope="session")
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, busybox_image: Path, file_system: Path
+) -> Iterator[Installation]:
     """The installation that most tests use; at the end nothing of it may be left."""
-    installation = started(tmp_path_factory.mktemp("shared") / "home", busybox_image)
+    home = tmp_path_factory.mktemp("shared") / "home"
+    installation = started(home, busybox_image, "--file-system", f"fs-0123abcd={file_system}")
     try:
         yield installation
     finally:

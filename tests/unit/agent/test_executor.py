@@ -50,6 +50,7 @@ class Here:
                 records=self,
                 node_workers=self,
                 pull_workers=self,
+                check_workers=self,
                 timers=self,
                 clock=self,
             ),

@@ -90,13 +90,15 @@ def test_an_answer_that_is_none_is_unavailable(data: bytes, why: str) -> None:
 
 def test_a_server_that_does_not_answer_is_given_up_and_its_connection_is_not_used_again() -> None:
     async def work() -> None:
-        asked = asyncio.Event()
+        asked, gone = asyncio.Event(), asyncio.Event()
 
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
             asked.set()
             await reader.read()
             writer.close()
+            await writer.wait_closed()
+            gone.set()
 
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
@@ -104,6 +106,7 @@ def test_a_server_that_does_not_answer_is_given_up_and_its_connection_is_not_use
             await post(client, 0.05)
         assert asked.is_set()
         assert client._idle == []
+        await gone.wait()
         server.close()
 
     run(work())

@@ -27,6 +27,9 @@ ENI = acs.NetworkInterface(
 )
 
 
+NO_COMMAND = docker.Config(healthcheck=docker.Healthcheck(test=("NONE",)))
+
+
 def container(host: docker.HostConfig | None = None, config: docker.Config | None = None) -> acs.Container:
     given = acs.DockerConfig(
         config=docker.encode(config or docker.Config()), host_config=docker.encode(host or docker.HostConfig())
@@ -163,11 +166,10 @@ def test_docker_settings_reach_the_container() -> None:
     assert (spec.user, spec.working_directory, spec.hostname) == ("1000:1000", "/srv", "h")
 
 
-def test_the_region_is_in_the_environment_unless_the_definition_names_one() -> None:
-    told = dict(plan_of(task(replace(container(), environment={"A": "1"}))).containers[0].spec.environment)
-    assert told == {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "A": "1"}
-    own = replace(container(), environment={"AWS_REGION": "eu-west-1"})
-    assert dict(plan_of(task(own)).containers[0].spec.environment) == {"AWS_REGION": "eu-west-1"}
+def test_the_region_is_offered_to_a_container_that_names_none() -> None:
+    spec = plan_of(task(replace(container(), environment={"A": "1"}))).containers[0].spec
+    assert dict(spec.environment) == {"A": "1"}
+    assert dict(spec.default_environment) == {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 def test_a_command_in_the_overrides_replaces_the_definitions() -> None:
@@ -202,18 +204,20 @@ def _log(kind: str, **options: str) -> acs.Container:
         (replace(task(), containers=()), "has no containers"),
         (task(replace(container(), essential=False)), "no essential container"),
         (replace(task(), network_mode="awsvpc"), "one network interface, not 0"),
-        (replace(task(), volumes=(acs.Unread(),)), "the task asks for volumes"),
-        (replace(task(), pid_mode="host"), "pid mode"),
+        (replace(task(), associations=(acs.Unread(),)), "the task asks for associations"),
         (replace(task(), overrides='{"a":1}'), "task overrides"),
-        (task(replace(container(), depends_on=(acs.Unread(),))), "container app asks for depends on"),
-        (task(replace(container(), restart_policy=acs.Unread())), "restart policy"),
+        (task(replace(container(), health_check_type="docker")), "container app asks for a docker health check"),
+        (
+            task(replace(container(config=NO_COMMAND), health_check_type="docker")),
+            "container app has a health check that says ['NONE'], which is no command",
+        ),
         (task(replace(container(), overrides='{"cpu":1}')), "cpu"),
         (task(container(docker.HostConfig(network_mode="host"))), "names network mode host, its task bridge"),
         (task(_log("splunk")), "log driver splunk"),
         (task(_log("json-file", max_size="1m")), "takes no options"),
         (task(_log("awslogs")), "must specify a value for log opt 'awslogs-group'"),
         (task(_log("awslogs", awslogs_group="g", awslogs_datetime_format="%Y")), "awslogs-datetime-format"),
-        (task(replace(container(), docker_config=acs.DockerConfig(host_config='{"ShmSize":1}'))), "ShmSize"),
+        (task(replace(container(), docker_config=acs.DockerConfig(host_config='{"CpusetCpus":"1}'))), "CpusetCpus"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(given: acs.Task, why: str) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from moorage.agent import commands as do
 from moorage.agent import events as on
 from moorage.agent.machine import Machine
 from moorage.agent.spec import (
+    CheckResult,
     ContainerId,
     ContainerSpec,
     ContainerStatus,
@@ -61,6 +64,12 @@ def plan(
     )
 
 
+def with_containers(task: TaskPlan, *changes: dict[str, object]) -> TaskPlan:
+    """The task with these members laid over its containers, one dictionary each."""
+    parts = tuple(replace(part, **change) for part, change in zip(task.containers, changes, strict=True))
+    return replace(task, containers=parts)
+
+
 def stop_order(id_: SandboxId) -> on.StopOrder:
     """That the task of that id is to end."""
     return on.StopOrder(arn=f"arn:aws:ecs:us-east-1:123456789012:task/lab/{id_}", id=id_, cluster=CLUSTER)
@@ -72,10 +81,14 @@ class World:
     def __init__(self, total: Resources | None = None) -> None:
         self.total = total or Resources(cpu=2048, memory=4096, ports_tcp=(22,))
         self.machine = Machine(self.total)
+        self.now_s = NOW_S
+        self.well: set[ContainerId] = set()  # those whose health checks succeed
+        self.published = 0
         self.pending: list[tuple[str, Callable[[bool], on.Event | None]]] = []
         self.timers: list[on.TimerFired] = []
         self.containers: dict[ContainerId, ContainerStatus] = {}
         self.started: list[ContainerId] = []
+        self.restarted: list[ContainerId] = []
         self.sandboxes: dict[SandboxId, Sandbox] = {}
         self.records: dict[SandboxId, TaskRecord] = {}
         self.reports: list[Report] = []
@@ -86,7 +99,7 @@ class World:
 
     def feed(self, event: on.Event) -> list[do.Command]:
         """Hand an event to the machine; what it wants done is remembered, not done."""
-        commands = self.machine.handle(event, NOW_S)
+        commands = self.machine.handle(event, self.now_s)
         self.commands += commands
         for command in commands:
             self._take(command)
@@ -100,7 +113,7 @@ class World:
 
     def exit(self, id_: ContainerId, code: int | None = 0, *, oom: bool = False) -> None:
         """The container ends of its own will."""
-        self._end(id_, Exit(code=code, oom_killed=oom, at_s=NOW_S))
+        self._end(id_, Exit(code=code, oom_killed=oom, at_s=self.now_s))
         status = self.containers[id_]
         assert status.exit is not None
         self.feed(on.ContainerExited(id=id_, exit=status.exit))
@@ -119,6 +132,20 @@ class World:
             name = self.pending[0][0]
             self.answer(fails=name == fails and name not in failed)
             failed |= {fails} if name == fails else set()
+
+    def ends_unseen(self, id_: ContainerId, code: int) -> None:
+        """The container ends, and no agent is there to be told."""
+        self._end(id_, Exit(code=code, oom_killed=False, at_s=self.now_s))
+
+    def signals(self) -> list[do.Signal]:
+        return [command for command in self.commands if isinstance(command, do.Signal)]
+
+    def timer_commands(self, timer: str) -> list[do.SetTimer]:
+        return [command for command in self.commands if isinstance(command, do.SetTimer) and command.timer == timer]
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes, and no timer is on time."""
+        self.now_s += seconds
 
     def fire(self, timer: str) -> None:
         """Let the first timer of that name go off."""
@@ -154,7 +181,9 @@ class World:
         elif isinstance(command, do.ForgetTask):
             del self.records[command.task]
         elif isinstance(command, do.SetTimer):
-            self.timers.append(on.TimerFired(task=command.task, timer=command.timer, index=command.index))
+            timer = command.timer
+            fired = on.TimerFired(task=command.task, timer=timer, index=command.index, round=command.round)
+            self.timers.append(fired)
         elif isinstance(command, do.Ack):
             self.acks.append(command.message_id)
         elif isinstance(command, do.Submit):
@@ -184,6 +213,14 @@ class World:
             self._later("sandbox", lambda fails: self._make(command, fails))
         elif isinstance(command, do.StartContainer):
             self._later("start", lambda fails: self._start(command, fails))
+        elif isinstance(command, do.RestartContainer):
+            # What it was told meanwhile is of a later time than its end, as on any host.
+            self.now_s += 0.001
+            self._later("restart", lambda fails: self._restart(command, fails))
+        elif isinstance(command, do.CheckHealth):
+            self._later("check", lambda fails: self._check(command, fails))
+        elif isinstance(command, do.PublishHealth):
+            self.published += 1
         elif isinstance(command, do.FlushLogs):
             self._later("flush", lambda _: on.LogsFlushed(task=command.task))
         elif isinstance(command, do.Dismantle):
@@ -213,11 +250,30 @@ class World:
         self.containers[id_] = ContainerStatus(id=id_, state="running", pid=1)
         return on.ContainerStarted(task=command.task, index=command.index)
 
+    def _restart(self, command: do.RestartContainer, fails: bool) -> on.Event:
+        id_ = command.spec.id
+        assert command.task in self.sandboxes, f"{id_} started again without its sandbox"
+        assert self.containers[id_].state != "running", f"{id_} started again while it runs"
+        if fails:
+            return on.StepFailed(
+                task=command.task, step="restart", index=command.index, kind="CannotStartContainerError", reason="no"
+            )
+        self.restarted.append(id_)
+        self.containers[id_] = ContainerStatus(id=id_, state="running", pid=2)
+        return on.ContainerStarted(task=command.task, index=command.index)
+
+    def _check(self, command: do.CheckHealth, fails: bool) -> on.Event:
+        code = 0 if command.id in self.well and not fails else 1
+        result = CheckResult(exit_code=code, output="looked")
+        return on.HealthChecked(task=command.task, index=command.index, round=command.round, result=result)
+
     def _signal(self, command: do.Signal, fails: bool) -> on.Event | None:
         status = self.containers.get(command.id)
         if status is None or status.state != "running" or (fails and command.signal != "SIGKILL"):
             return None
-        self._end(command.id, Exit(code=137 if command.signal == "SIGKILL" else 143, oom_killed=False, at_s=NOW_S))
+        self._end(
+            command.id, Exit(code=137 if command.signal == "SIGKILL" else 143, oom_killed=False, at_s=self.now_s)
+        )
         exit_ = self.containers[command.id].exit
         assert exit_ is not None
         return on.ContainerExited(id=command.id, exit=exit_)

@@ -256,3 +256,26 @@ def test_a_stopping_server_says_that_it_goes_away() -> None:
             return client.close_code
 
     assert run(test) == 1001
+
+
+def test_binary_messages_come_back_to_whoever_takes_both() -> None:
+    async def echo_any(_request: Request) -> Conversation:
+        async def talk(socket: WebSocket) -> None:
+            while (message := await socket.receive_any()) is not None:
+                await (socket.send(message) if isinstance(message, str) else socket.send_bytes(message))
+
+        return talk
+
+    async def test() -> None:
+        async with (
+            serving(websockets={"/ws": echo_any}) as served,
+            connect(f"ws://127.0.0.1:{served.port}/ws") as client,
+        ):
+            messages = [b"", "text", bytes(range(256)), b"\xff" * (FRAME_MAX_BYTES - 1), "again"]
+            for message in messages:
+                await client.send(message)
+            assert [await client.recv() for _ in messages] == messages
+            await client.send([b"\xff", b"\x00", b"\xfe"])
+            assert await client.recv() == b"\xff\x00\xfe"
+
+    run(test)

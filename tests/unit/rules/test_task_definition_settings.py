@@ -139,3 +139,12 @@ def test_text_that_no_process_can_be_given_is_refused(text: str) -> None:
 def test_numbers_beyond_32_bits_are_refused() -> None:
     assert refusal(a_part(cpu=2**31)).startswith("Integers in a task definition")
     assert refusal(a_part(memory=10**400)).startswith("Integers in a task definition")
+
+
+def test_ephemeral_storage_is_a_size_on_fargate() -> None:
+    definition = registered(ephemeralStorage={"sizeInGiB": 21}, **FARGATE)
+    assert definition.ephemeral_storage is not None
+    assert definition.compatibilities == ("FARGATE",)
+    for size in (20, 201):
+        assert "must be between 21 and 200" in refusal(ephemeralStorage={"sizeInGiB": size}, **FARGATE)
+    assert "only by tasks that use the Fargate launch type" in refusal(ephemeralStorage={"sizeInGiB": 21})

@@ -9,18 +9,16 @@ from typing import Final
 
 import msgspec
 
-from moorage.agent.drivers import oci, seccomp
+from moorage.agent.drivers import mounts, oci, seccomp
 from moorage.agent.drivers.accounts import Account
 from moorage.agent.drivers.cgroups import CPU_PERIOD_US
+from moorage.agent.drivers.devices import Granted
 from moorage.agent.drivers.namespaces import ID_RANGE
-from moorage.agent.spec import ContainerSpec, DriverError, Mount, RootImage
+from moorage.agent.spec import ContainerSpec, DriverError, RootImage
 
 OCI_VERSION: Final = "1.0.2"  # the newest that every supported runtime accepts
 DEFAULT_PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OPEN_FILES: Final = 65_535  # Fargate's own default; a bound, so that no container takes all of the host's open files
-SHM_BYTES: Final = 64 << 20  # /dev/shm as Docker makes it
-INIT_PATH: Final = "/dev/init"
-
 
 _MASKED: Final = (
     "/proc/acpi",
@@ -59,12 +57,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     account: Account
     cgroup: str
     capabilities: tuple[str, ...]
-    network: str = ""  # path of the network namespace; "" shares the host's
-    user_namespace: str = ""
+    namespaces: tuple[oci.Namespace, ...] = ()
     first_id: int = 0
     hostname: str = ""
-    files: tuple[Mount, ...] = ()  # hosts, hostname and resolv.conf of the sandbox
-    init: str = ""  # path of the init program on the host
+    mounts: tuple[oci.OciMount, ...] = ()
+    devices: tuple[Granted, ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     open_files_max: int = OPEN_FILES  # what this host's limits leave of it
 
@@ -77,7 +74,7 @@ def arguments(spec: ContainerSpec, image: RootImage) -> tuple[str, ...]:
         args = image.entry_point + (image.command if spec.command is None else spec.command)
     if not args:
         raise DriverError("CannotCreateContainerError", "no command specified, by the task or by the image")
-    return ((INIT_PATH, "--") if spec.init else ()) + args
+    return ((mounts.INIT_PATH, "--") if spec.init else ()) + args
 
 
 def environment(spec: ContainerSpec, image: RootImage, place: Place) -> tuple[str, ...]:
@@ -86,6 +83,8 @@ def environment(spec: ContainerSpec, image: RootImage, place: Place) -> tuple[st
     values["HOME"] = place.account.home
     values.update(entry.partition("=")[::2] for entry in image.environment)
     values.update(spec.environment)
+    if not any(name in values for name, _ in spec.default_environment):
+        values.update(spec.default_environment)
     return tuple(f"{name}={value}" for name, value in values.items())
 
 
@@ -99,17 +98,22 @@ def write(spec: ContainerSpec, image: RootImage, place: Place) -> bytes:
         capabilities=oci.Capabilities(bounding=granted, effective=granted, permitted=granted),
         env=environment(spec, image, place),
         rlimits=_rlimits(spec, place.open_files_max),
+        terminal=spec.terminal,
+        no_new_privileges=spec.no_new_privileges,
+        apparmor_profile=spec.apparmor_profile,
     )
     mapping = (oci.IdMapping(container_id=0, host_id=place.first_id, size=ID_RANGE),) if place.first_id else ()
     linux = oci.Linux(
-        namespaces=_namespaces(place),
+        namespaces=place.namespaces,
         cgroups_path=place.cgroup,
-        resources=_resources(spec),
+        resources=_resources(spec, place.devices),
         uid_mappings=mapping,
         gid_mappings=mapping,
         masked_paths=() if spec.privileged else _MASKED,
         readonly_paths=() if spec.privileged else _READONLY,
         seccomp=None if spec.privileged or annotations.keys() & seccomp.ANNOTATIONS else seccomp.profile(granted),
+        devices=tuple(device.node for device in place.devices),
+        sysctl=dict(spec.sysctls),
     )
     bundle = oci.Bundle(
         oci_version=OCI_VERSION,
@@ -117,19 +121,10 @@ def write(spec: ContainerSpec, image: RootImage, place: Place) -> bytes:
         root=oci.Root(path=place.root, readonly=spec.readonly_root),
         linux=linux,
         hostname=place.hostname,
-        mounts=_mounts(spec, place),
+        mounts=place.mounts,
         annotations=annotations,
     )
     return msgspec.json.encode(bundle)
-
-
-def _namespaces(place: Place) -> tuple[oci.Namespace, ...]:
-    found = [oci.Namespace(type=kind) for kind in ("pid", "ipc", "uts", "mount", "cgroup")]
-    if place.network:
-        found.append(oci.Namespace(type="network", path=place.network))
-    if place.user_namespace:
-        found.insert(0, oci.Namespace(type="user", path=place.user_namespace))
-    return tuple(found)
 
 
 def _rlimits(spec: ContainerSpec, open_files: int) -> tuple[oci.Rlimit, ...]:
@@ -146,20 +141,28 @@ def _rlimits(spec: ContainerSpec, open_files: int) -> tuple[oci.Rlimit, ...]:
     )
 
 
-def _resources(spec: ContainerSpec) -> oci.Resources:
-    memory = oci.Memory(limit=spec.memory_max_bytes or 0, reservation=spec.memory_reservation_bytes or 0)
+def _resources(spec: ContainerSpec, devices: tuple[Granted, ...]) -> oci.Resources:
     return oci.Resources(
-        devices=(oci.DeviceRule(allow=False, access="rwm"), *_device_rules(spec)),
+        devices=(oci.DeviceRule(allow=False, access="rwm"), *_device_rules(spec, devices)),
         cpu=oci.Cpu(shares=max(2, spec.cpu_shares), period=CPU_PERIOD_US),
-        memory=memory if memory.limit or memory.reservation else None,
+        memory=_memory(spec),
     )
 
 
-def device_rules(spec: ContainerSpec) -> tuple[str, ...]:
+def _memory(spec: ContainerSpec) -> oci.Memory | None:
+    limit = spec.memory_max_bytes or 0
+    swap = 0 if spec.swap_max_bytes is None else limit + spec.swap_max_bytes
+    memory = oci.Memory(
+        limit=limit, reservation=spec.memory_reservation_bytes or 0, swap=swap, swappiness=spec.swappiness
+    )
+    return None if memory == oci.Memory() else memory
+
+
+def device_rules(spec: ContainerSpec, devices: tuple[Granted, ...]) -> tuple[str, ...]:
     """What is allowed once everything is denied, as the v1 controller reads it."""
     return tuple(
         f"{rule.type or 'a'} {_number(rule.major)}:{_number(rule.minor)} {rule.access}"
-        for rule in _device_rules(spec)
+        for rule in _device_rules(spec, devices)
     )
 
 
@@ -167,35 +170,10 @@ def _number(value: int | None) -> str:
     return "*" if value is None else str(value)
 
 
-def _device_rules(spec: ContainerSpec) -> tuple[oci.DeviceRule, ...]:
+def _device_rules(spec: ContainerSpec, devices: tuple[Granted, ...]) -> tuple[oci.DeviceRule, ...]:
     if spec.privileged:
         return (oci.DeviceRule(allow=True, access="rwm"),)
-    return tuple(oci.DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")) + tuple(
+    usual = tuple(oci.DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")) + tuple(
         oci.DeviceRule(allow=True, type="c", major=major, minor=minor, access="rwm") for major, minor in _DEVICES
     )
-
-
-def _mounts(spec: ContainerSpec, place: Place) -> tuple[oci.OciMount, ...]:
-    guarded = ("nosuid", "noexec", "nodev")
-    mode = "rw" if spec.privileged else "ro"
-    mounts = [
-        _mount("/proc", "proc", "proc", *guarded),
-        _mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
-        _mount(
-            "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"
-        ),
-        _mount("/sys", "sysfs", "sysfs", *guarded, mode),
-        _mount("/sys/fs/cgroup", "cgroup", "cgroup", *guarded, "relatime", mode),
-        _mount("/dev/mqueue", "mqueue", "mqueue", *guarded),
-        _mount("/dev/shm", "tmpfs", "shm", *guarded, "mode=1777", f"size={SHM_BYTES}"),
-    ]
-    for each in (*place.files, *spec.mounts):
-        access = "ro" if each.readonly else "rw"
-        mounts.append(_mount(each.target, "bind", each.source, "rbind", "rprivate", access))
-    if spec.init:
-        mounts.append(_mount(INIT_PATH, "bind", place.init, "bind", "ro"))
-    return tuple(mounts)
-
-
-def _mount(destination: str, kind: str, source: str, *options: str) -> oci.OciMount:
-    return oci.OciMount(destination=destination, type=kind, source=source, options=options)
+    return usual + tuple(device.rule for device in devices)

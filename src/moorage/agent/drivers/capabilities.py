@@ -29,6 +29,14 @@ def of_host() -> frozenset[str]:
     return frozenset(_ALL.split())
 
 
+def has_apparmor() -> bool:
+    """Whether this host's kernel enforces AppArmor profiles."""
+    try:
+        return Path("/sys/module/apparmor/parameters/enabled").read_text().strip() == "Y"
+    except OSError:
+        return False
+
+
 def granted(spec: ContainerSpec, available: frozenset[str]) -> tuple[str, ...]:
     """The container's, sorted; "all" means all that the host has."""
     if spec.privileged:

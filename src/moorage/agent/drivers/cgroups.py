@@ -106,13 +106,43 @@ class Cgroups:
         (at["cpu"] / "cpu.shares").write_text(str(max(2, spec.cpu_shares)))
         if spec.memory_max_bytes is not None:
             (at["memory"] / "memory.limit_in_bytes").write_text(str(spec.memory_max_bytes))
+        if spec.swap_max_bytes is not None:  # after the memory's own limit, which it may never be below
+            together = (spec.memory_max_bytes or 0) + spec.swap_max_bytes
+            (at["memory"] / "memory.memsw.limit_in_bytes").write_text(str(together))
+        if spec.swappiness is not None:
+            (at["memory"] / "memory.swappiness").write_text(str(spec.swappiness))
         if spec.memory_reservation_bytes is not None:
             (at["memory"] / "memory.soft_limit_in_bytes").write_text(str(spec.memory_reservation_bytes))
         if "devices" in at:
             (at["devices"] / "devices.deny").write_text("a")
             for rule in devices:  # one write each: the kernel takes one rule at a time
                 (at["devices"] / "devices.allow").write_text(rule)
-        return tuple(f"{directory}/tasks" for directory in at.values())
+        return self.entrances(spec.sandbox, spec.id)
+
+    def entrances(self, sandbox: str, container: str) -> tuple[str, ...]:
+        """The files through which a process puts itself into a container's cgroups (v1)."""
+        if self.unified:
+            return ()
+        below = f"{self._path}/{sandbox}/{container}"
+        return tuple(f"{root / below}/tasks" for root in self._roots if root.name in _ENTERED_V1)
+
+    def refuse_impossible(self, spec: ContainerSpec) -> None:
+        """What this host's controllers cannot limit must not look limited."""
+        if spec.swappiness is not None and self.unified:
+            reason = "swappiness is a setting of cgroup v1, and this host has v2"
+            raise DriverError("CannotCreateContainerError", reason)
+        if spec.swap_max_bytes is None:
+            return
+        if not spec.memory_max_bytes:
+            raise DriverError("CannotCreateContainerError", "a limit of swap needs a limit of memory")
+        if not self.unified and not (CGROUP_ROOT / "memory/memory.memsw.limit_in_bytes").exists():
+            reason = "this host does not account for swap; start its kernel with swapaccount=1"
+            raise DriverError("CannotCreateContainerError", reason)
+
+    def directories(self, sandbox: str, container: str) -> tuple[str, ...]:
+        """Those in which all processes of a container are listed."""
+        root = CGROUP_ROOT if self.unified else CGROUP_ROOT / "pids"
+        return (str(root / self._path / sandbox / container),)
 
     def out_of_memory_kills(self, sandbox: str, container: str) -> int:
         """How many of the container's processes the kernel has killed for want of memory."""

@@ -21,7 +21,7 @@ from moorage.agent.spec import DriverError, Protocol
 # Above everything that useradd, systemd and /etc/subuid hand out, below the largest 32-bit ids.
 FIRST_ID: Final = 0x8000_0000
 ID_RANGES_MAX: Final = 0x7FFF  # of 65,536 ids each: more user namespaces than one host can run
-_KINDS: Final = ("ports", "ids", "forwarding", "stage")
+_KINDS: Final = ("ports", "ids", "endpoints", "forwarding", "stage")
 _FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
 _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -90,10 +90,23 @@ class Claims:
     def release(self, home: Path) -> None:
         """Give back all that the sandbox (or, for the node's own directory, the whole node) has claimed."""
         with self._locked():
-            for kind in ("ports", "ids"):
+            for kind in ("ports", "ids", "endpoints"):
                 for claim in (self._directory / kind).iterdir():
                     if claim.readlink() == home or home in claim.readlink().parents:
                         claim.unlink()
+
+    def announce_endpoint(self, port: int) -> None:
+        """Tell the other nodes of the host on which port this one's agent answers containers."""
+        with self._locked():
+            for claim in (self._directory / "endpoints").iterdir():
+                if claim.readlink() == self._home:
+                    claim.unlink()
+            self._take(f"endpoints/{port}", self._home)
+
+    def other_endpoints(self) -> tuple[int, ...]:
+        """The ports on which the host's other nodes answer containers, or did when they were last alive."""
+        others = [claim for claim in (self._directory / "endpoints").iterdir() if claim.readlink() != self._home]
+        return tuple(sorted(int(claim.name) for claim in others if claim.exists()))
 
     def want_forwarding(self) -> None:
         """Have the host forward packets, remembering whether it did so before."""

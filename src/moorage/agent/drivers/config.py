@@ -31,6 +31,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     private_cidr: str  # the range this node gives to bridge mode; no two nodes of a host share one
     runtime: Literal["crun", "runc"] = "crun"
     isolations: tuple[Isolation, ...] = ("namespaces",)  # checked at open: what this node must be able to do
+    file_systems: tuple[tuple[str, str], ...] = ()  # (file-system id, absolute directory of the host)
     claims_directory: str = "/run/moorage"  # where the nodes of a host agree on ports and id ranges
 
     def __post_init__(self) -> None:
@@ -40,6 +41,9 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"agent name {self.agent!r} is not 1 to 32 of a-z, 0-9 and '-'")
         if not self.directory.startswith("/"):
             raise ValueError(f"the node's directory {self.directory!r} is not absolute")
+        for name, directory in self.file_systems:
+            if not directory.startswith("/"):
+                raise ValueError(f"the directory {directory!r} of the file system {name} is not absolute")
         vpc, private = ipaddress.IPv4Network(self.vpc_cidr), ipaddress.IPv4Network(self.private_cidr)
         if vpc.overlaps(private):
             raise ValueError(f"the VPC range {vpc} and the bridge-mode range {private} overlap")

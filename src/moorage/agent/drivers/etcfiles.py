@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,24 @@ def hosts(hostname: str, address: str) -> str:
     if address:
         lines.append(f"{address}\t{hostname}")
     return "\n".join(lines) + "\n"
+
+
+def more_hosts(text: str, names: Iterable[tuple[str, str]]) -> str:
+    """The file with further (name, address) pairs at its end."""
+    return text + "".join(f"{address}\t{name}\n" for name, address in names)
+
+
+def other_resolv_conf(text: str, servers: tuple[str, ...], search: tuple[str, ...]) -> str:
+    """The file with its servers, its search domains, or both replaced; the domain "." stands for none."""
+    lines = text.splitlines()
+    if servers:
+        lines = [line for line in lines if not line.startswith("nameserver")]
+        lines += [f"nameserver {server}" for server in servers]
+    if search:
+        lines = [line for line in lines if not line.startswith(("search", "domain"))]
+        named = " ".join(each for each in search if each != ".")
+        lines = [f"search {named}", *lines] if named else lines
+    return "".join(f"{line}\n" for line in lines)
 
 
 def resolv_conf(servers: tuple[str, ...], search: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 
-from moorage.agent.drivers import processes
+from moorage.agent.drivers import endpoint, processes
 from moorage.agent.drivers.config import NodeConfig
 from moorage.agent.spec import DriverError, PortBinding
 
@@ -24,6 +24,17 @@ table ip {table} {{
         type filter hook prerouting priority raw; policy accept;
         # Links of bridge mode route 127.0.0.0/8 so that the host reaches its mapped ports there. Not the other way.
         iifname "{prefix}*" ip daddr 127.0.0.0/8 drop
+        # The agent's endpoint is the containers' and the host's, not the network's.
+        iifname != "lo" iifname != "mr*" ip daddr {endpoint} tcp dport {endpoint_port} drop
+    }}
+    # Before the mapped ports of any node: the endpoint's address is one of the host's.
+    chain told_in {{
+        type nat hook prerouting priority dstnat - 1; policy accept;
+        meta iifgroup {{ {shared}, {isolated} }} ip daddr {endpoint} tcp dport 80 dnat to {endpoint}:{endpoint_port}
+    }}
+    chain told_out {{
+        type nat hook output priority -101; policy accept;
+        {told_out}
     }}
     chain mapped_in {{
         type nat hook prerouting priority dstnat; policy accept;
@@ -47,6 +58,7 @@ table ip {table} {{
     chain to_host {{
         type filter hook input priority filter; policy accept;
         meta iifgroup {isolated} ct state established,related accept
+        meta iifgroup {isolated} ip daddr {endpoint} tcp dport {endpoint_port} accept
         meta iifgroup {isolated} drop
     }}
     chain across {{
@@ -57,6 +69,8 @@ table ip {table} {{
     }}
 }}
 """
+# Only tasks in plain namespaces can share the host's network, so only their node answers there.
+_TOLD_OUT = "ip daddr {endpoint} tcp dport 80 dnat to {endpoint}:{endpoint_port}"
 
 
 class Firewall:
@@ -66,7 +80,7 @@ class Firewall:
         self._config = config
         self._nft = processes.find_tool("nft", "nftables")
 
-    def open(self, mappings: Iterable[tuple[PortBinding, str]]) -> None:
+    def open(self, mappings: Iterable[tuple[PortBinding, str]], endpoint_port: int) -> None:
         """Write the whole table anew; `mappings` are the host ports of sandboxes that live, with their addresses."""
         config = self._config
         elements: dict[str, list[str]] = {"tcp": [], "udp": []}
@@ -81,7 +95,13 @@ class Firewall:
                 prefix=config.link_prefix,
                 vpc=config.vpc_cidr,
                 private=config.private_cidr,
+                shared=config.link_group,
                 isolated=config.isolated_group,
+                endpoint=endpoint.ADDRESS,
+                endpoint_port=endpoint_port,
+                told_out=_TOLD_OUT.format(endpoint=endpoint.ADDRESS, endpoint_port=endpoint_port)
+                if "namespaces" in config.isolations
+                else "",
                 **written,
             )
         )

@@ -214,6 +214,7 @@ class ImageStore:
             user=config.user or "",
             working_directory=config.working_dir or "",
             stop_signal=config.stop_signal or "",
+            volumes=tuple(config.volumes or ()),
         )
 
     def _forget(self, wanted: Reference, image: ImageRecord) -> None:

@@ -98,6 +98,12 @@ class Keep:
         """Where any process of the host finds a pinned namespace."""
         return f"/proc/{self._holder.pid}/root{self._pins}/{sandbox}.{kind}"
 
+    def complaint(self) -> str:
+        """Why no namespace can be kept; empty where all is well."""
+        return (
+            "" if processes.is_alive(self._holder) else "the process that holds the pins is gone; restart the agent"
+        )
+
     def pin(self, sandbox: str, kind: str, namespace: str) -> None:
         self._thread.submit(self._pin, f"{self._pins}/{sandbox}.{kind}", namespace).result()
 
@@ -120,7 +126,7 @@ class Keep:
         self._thread.submit(self._unpin, sandbox).result()
 
     def _unpin(self, sandbox: str) -> None:
-        for kind in ("net", "user"):
+        for kind in ("net", "user", "pid", "ipc"):
             target = f"{self._pins}/{sandbox}.{kind}"
             with contextlib.suppress(OSError):  # nothing mounted there: never made, or a new keep namespace
                 syscalls.umount(target)

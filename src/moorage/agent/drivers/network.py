@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from moorage.agent.drivers import netlink
+from moorage.agent.drivers import endpoint, netlink
 from moorage.agent.drivers.config import NodeConfig
 from moorage.agent.drivers.netlink import NetlinkSocket
 from moorage.agent.spec import DriverError, SandboxId, SandboxSpec
@@ -57,6 +57,8 @@ class Network:
                 host.request(netlink.new_bridge(self._config.gateway_link, self._config.link_group))
             index = host.link_index(self._config.gateway_link)
             host.request(netlink.link_settings(index), netlink.link_up(index))
+            # A host without any network reaches it too, and a packet of the host's own has it as its source.
+            host.request(netlink.new_address(index, endpoint.ADDRESS, 32))
 
     def plan(self, spec: SandboxSpec) -> Attachment | None:
         """Decide a sandbox's address and hardware address; None where it has no link."""
@@ -172,6 +174,12 @@ def _connect_host(host: NetlinkSocket, name: str, attachment: Attachment) -> Non
         netlink.new_neighbour(index, attachment.address, attachment.mac),
         netlink.new_route(index, attachment.address, source=attachment.gateway),
     )
+
+
+def prepare_endpoint() -> None:
+    """Call inside the namespace of a sandbox without a link: the endpoint's address, on the loopback."""
+    with NetlinkSocket() as inside:
+        inside.request(netlink.new_address(1, endpoint.ADDRESS, 32))
 
 
 def prepare_namespace() -> NetlinkSocket:

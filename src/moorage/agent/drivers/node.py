@@ -12,12 +12,12 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from moorage.agent.drivers import network, processes, rootfs, signals
+from moorage.agent.drivers import checks, endpoint, hostclock, metadata, network, processes, rootfs, signals, usage
 from moorage.agent.drivers.cgroups import Cgroups
 from moorage.agent.drivers.claims import Claims
 from moorage.agent.drivers.config import NodeConfig
@@ -31,7 +31,10 @@ from moorage.agent.drivers.parts import Parts
 from moorage.agent.drivers.records import Records, SandboxRecord
 from moorage.agent.drivers.runtime import Runtime
 from moorage.agent.drivers.sandboxes import Sandboxes
+from moorage.agent.drivers.storage import Storage
+from moorage.agent.drivers.volumes import Volumes
 from moorage.agent.spec import (
+    CheckResult,
     ContainerId,
     ContainerSpec,
     ContainerStatus,
@@ -43,6 +46,7 @@ from moorage.agent.spec import (
     SandboxId,
     SandboxSpec,
 )
+from moorage.agent.usage import HostClock, Usage
 
 __all__ = ["Node", "NodeConfig"]
 
@@ -72,18 +76,26 @@ class Node:
         with contextlib.ExitStack() as undo:  # threads of a node that did not open would stand in its cgroups
             self._exits = ExitWatch(exits)
             undo.callback(self._exits.close)
+            self.endpoint = endpoint.listen()  # the agent answers there; closed with the node
+            undo.callback(self.endpoint.close)
+            claims.announce_endpoint(self.endpoint.getsockname()[1])
             crew = Crew(home / "launch.json", cgroups, launches)
             undo.callback(crew.close)
             keep = Keep(home, home / "keep.json", cgroups)
             undo.pop_all()
+        records = Records(home)
+        storage = Storage(records, claims.stage)
         self._parts = Parts(
-            records=Records(home),
+            records=records,
             cgroups=cgroups,
             claims=claims,
             crew=crew,
             keep=keep,
             links=Network(config),
             firewall=firewall,
+            volumes=Volumes(storage, home, claims.stage, dict(config.file_systems)),
+            storage=storage,
+            inside=endpoint.Inside(),
             runtimes=runtimes,
             exits=exits,
             stage=claims.stage,
@@ -118,9 +130,12 @@ class Node:
         for record in sandboxes:
             if not (self._sandboxes.stands(record) or self._repin(record)):
                 records.undo_sandbox(record.id)
+            elif record.network_mode == "none":
+                self._run(self._sandboxes.open_endpoint, record.id)
         attached = [(record, record.attachment) for record in sandboxes if record.attachment is not None]
         parts.links.open((at.address, record.id) for record, at in attached if record.network_mode == "bridge")
-        parts.firewall.open((port, at.address) for record, at in attached for port in record.ports)
+        mappings = ((port, at.address) for record, at in attached for port in record.ports)
+        parts.firewall.open(mappings, self.endpoint.getsockname()[1])
 
     def _repin(self, sandbox: SandboxRecord) -> bool:
         """The holder was killed: take the sandbox's namespaces from a container that still lives in them."""
@@ -128,10 +143,8 @@ class Node:
         for container in records.containers():
             launched = records.launched(container.id)
             if container.sandbox == sandbox.id and launched and processes.is_alive(launched.process):
-                base = f"/proc/{launched.process.pid}/ns"
-                if sandbox.first_id:
-                    keep.pin(sandbox.id, "user", f"{base}/user")
-                keep.pin(sandbox.id, "net", f"{base}/net")
+                for kind in sandbox.pinned:
+                    keep.pin(sandbox.id, kind, f"/proc/{launched.process.pid}/ns/{kind}")
                 return True
         return False
 
@@ -149,6 +162,19 @@ class Node:
     def start_container(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus:
         with self._step("CannotCreateContainerError", "starting the container", spec.id):
             return self._run(self._containers.start, spec, image)
+
+    def restart_container(self, spec: ContainerSpec, image: RootImage) -> ContainerStatus:
+        """Run a container that has ended once more, on the files that it left."""
+        with self._step("CannotStartContainerError", "starting the container again", spec.id):
+            return self._run(self._containers.restart, spec, image)
+
+    def check_container(self, container: ContainerId, command: Sequence[str], timeout_s: float) -> CheckResult:
+        """Run a program in a running container; blocks for as long as it runs, at most for its time."""
+        with _failures("CannotStartContainerError", "checking the container"):
+            record = self._parts.records.container(container)
+            if record is None:
+                raise DriverError("CannotStartContainerError", "the container does not exist")
+            return checks.run(self._parts, record, command, timeout_s)
 
     def signal_container(self, container: ContainerId, signal: int | str) -> None:
         """Send a signal by number or name ("TERM", "SIGTERM", "SIGRTMIN+3"); to an ended container, nothing."""
@@ -180,6 +206,48 @@ class Node:
     def log_path(self, container: ContainerId) -> Path:
         return self._parts.records.container_directory(container) / "log"
 
+    def sandbox_address(self, sandbox: SandboxId) -> str | None:
+        """Where a sandbox's packets come from; "" without a link of its own, None where there is no such sandbox."""
+        record = self._parts.records.sandbox(sandbox)
+        return None if record is None else record.sandbox().address
+
+    def usage(self, container: ContainerId) -> Usage | None:
+        """What the container has used so far; None where it is not there (any more)."""
+        record = self._parts.records.container(container)
+        sandbox = None if record is None else self._parts.records.sandbox(record.sandbox)
+        if record is None or sandbox is None:
+            return None
+        link = "" if sandbox.attachment is None else self.config.link_name(sandbox.id)
+        path = self._parts.cgroups.runtime_path(sandbox.id, container).removeprefix("/")
+        return usage.read(path, link, unified=self._parts.cgroups.unified)
+
+    def complaint(self) -> str:
+        """Why the node could start nothing now; empty where all is well."""
+        complaints = [self._parts.keep.complaint(), *(each.complaint() for each in self._parts.runtimes.values())]
+        return next(filter(None, complaints), "")
+
+    def tell(self, container: ContainerId, text: str) -> None:
+        """Replace what the container's metadata file says."""
+        with _failures("ResourceInitializationError", "writing the container metadata file"):
+            metadata.replace(self._parts.records.container_directory(container), text)
+
+    def clock(self) -> HostClock:
+        """How far the host's clock may be off."""
+        return hostclock.read()
+
+    def times(self, container: ContainerId) -> tuple[float | None, float | None]:
+        """When the container was made and when it started; None for what has not happened."""
+        home = self._parts.records.container_directory(container)
+        return _written_s(home / "record.json"), _written_s(home / "launched.json")
+
+    def other_endpoints(self) -> tuple[int, ...]:
+        """The ports of the endpoint's address on which the agents of the host's other nodes answer."""
+        return self._parts.claims.other_endpoints()
+
+    def watch_endpoints(self, told: endpoint.Told) -> None:
+        """Hand over the listening socket of each sandbox that has no link, and tell of its end; from any thread."""
+        self._parts.inside.watch(told)
+
     def exits_fd(self) -> int:
         """Readable when `take_exits` has something to tell."""
         return self._exits.fd
@@ -199,6 +267,8 @@ class Node:
         self._parts.crew.close()
         self._parts.keep.close()
         self._exits.close()
+        self.endpoint.close()
+        self._parts.inside.close()
         os.close(self._lock)
 
     def close(self) -> None:
@@ -273,6 +343,13 @@ def _runtimes(config: NodeConfig, stage: Path, exits: Path) -> dict[Isolation, R
         isolation: Runtime("runsc" if isolation == "runsc" else config.runtime, stage, exits)
         for isolation in config.isolations
     }
+
+
+def _written_s(file: Path) -> float | None:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def _prepare_launches(stage: Path, runtimes: Mapping[Isolation, Runtime]) -> None:

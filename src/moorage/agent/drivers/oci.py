@@ -34,6 +34,9 @@ class Process(Wire, frozen=True, kw_only=True):
     capabilities: Capabilities
     env: tuple[str, ...] = ()
     rlimits: tuple[Rlimit, ...] = ()
+    terminal: bool = False
+    no_new_privileges: bool = False
+    apparmor_profile: str = ""
 
 
 class Root(Wire, frozen=True, kw_only=True):
@@ -68,6 +71,8 @@ class Cpu(Wire, frozen=True, kw_only=True):
 class Memory(Wire, frozen=True, kw_only=True):
     limit: int = 0
     reservation: int = 0
+    swap: int = 0  # memory and swap together
+    swappiness: int | None = None
 
 
 class Pids(Wire, frozen=True, kw_only=True):
@@ -80,6 +85,16 @@ class DeviceRule(Wire, frozen=True, kw_only=True):
     major: int | None = None
     minor: int | None = None
     access: str = ""
+
+
+class LinuxDevice(Wire, frozen=True, kw_only=True):
+    type: str
+    path: str
+    major: int
+    minor: int
+    file_mode: int
+    uid: int
+    gid: int
 
 
 class Resources(Wire, frozen=True, kw_only=True):
@@ -119,6 +134,8 @@ class Linux(Wire, frozen=True, kw_only=True):
     masked_paths: tuple[str, ...] = ()
     readonly_paths: tuple[str, ...] = ()
     seccomp: Seccomp | None = None
+    devices: tuple[LinuxDevice, ...] = ()
+    sysctl: dict[str, str] = {}
 
 
 class Bundle(Wire, frozen=True, kw_only=True):

@@ -13,14 +13,27 @@ import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from moorage.agent.drivers.namespaces import write_file
 from moorage.agent.drivers.network import Attachment
 from moorage.agent.drivers.processes import ProcessRef
-from moorage.agent.spec import ContainerId, Isolation, NetworkMode, PortBinding, Sandbox, SandboxId
+from moorage.agent.spec import (
+    ContainerId,
+    IpcMode,
+    Isolation,
+    Mount,
+    NetworkMode,
+    PidMode,
+    PortBinding,
+    Sandbox,
+    SandboxId,
+    Volume,
+)
+
+Namespace = Literal["user", "net", "pid", "ipc"]
 
 _Record = TypeVar("_Record", "SandboxRecord", "ContainerRecord", "Launched")
 
@@ -42,6 +55,24 @@ class SandboxRecord(msgspec.Struct, frozen=True, kw_only=True):
     ports: tuple[PortBinding, ...] = ()
     hostname: str = ""
     first_id: int = 0  # of the user namespace's range on the host; 0: no user namespace
+    pid_mode: PidMode = "own"
+    ipc_mode: IpcMode = "own"
+    volumes: tuple[Volume, ...] = ()
+    storage_max_bytes: int | None = None
+
+    @property
+    def pinned(self) -> tuple[Namespace, ...]:
+        """The namespaces that are the sandbox's own."""
+        found: list[Namespace] = []
+        if self.first_id:
+            found.append("user")
+        if self.network_mode != "host":
+            found.append("net")
+        if self.pid_mode == "task" and self.isolation != "runsc":  # whose sandboxes hold one container
+            found.append("pid")
+        if self.ipc_mode == "task":
+            found.append("ipc")
+        return tuple(found)
 
     def sandbox(self) -> Sandbox:
         return Sandbox(
@@ -51,11 +82,19 @@ class SandboxRecord(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Borrowable(msgspec.Struct, frozen=True, kw_only=True):
+    """A volume of a container as others may have it from there."""
+
+    mount: Mount
+    owned_by_ids: bool = False  # see `volumes.Source`
+
+
 class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
     id: ContainerId
     sandbox: SandboxId
     isolation: Isolation
     stop_signal: int
+    volumes: tuple[Borrowable, ...] = ()
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +114,10 @@ class Records:
         self._containers.mkdir(exist_ok=True)
         for parent in (self._sandboxes, self._containers):
             _spread(parent)
+
+    @property
+    def sandboxes_directory(self) -> Path:
+        return self._sandboxes
 
     def sandbox_directory(self, sandbox: SandboxId) -> Path:
         return self._sandboxes / sandbox
@@ -103,7 +146,7 @@ class Records:
         _put(self._containers / container / _LAUNCHED, launched)
 
     def undo_launched(self, container: ContainerId) -> None:
-        """It never came to run: it counts as half-made."""
+        """It is to be launched once more: until then it counts as half-made."""
         (self._containers / container / _LAUNCHED).unlink(missing_ok=True)
 
     def sandbox(self, sandbox: SandboxId) -> SandboxRecord | None:

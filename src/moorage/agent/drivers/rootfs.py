@@ -37,7 +37,7 @@ def prepare_stage(stage: Path) -> None:
     user namespace could not reach a root filesystem.
     """
     syscalls.mount("moorage", str(stage), "tmpfs", syscalls.MS_NODEV, f"mode=0711,size={STAGE_BYTES},nr_inodes=0")
-    for name in ("bundles", "bin", "runtime"):
+    for name in ("bundles", "bin", "runtime", "volumes"):
         (stage / name).mkdir(mode=0o711)
 
 
@@ -116,6 +116,14 @@ def _mapped(path: str, user_namespace: int, cleanup: contextlib.ExitStack, place
         os.close(clone)
     cleanup.callback(os.close, fd)
     return fd
+
+
+@contextlib.contextmanager
+def mapped(path: str, user_namespace: int, place: Path) -> Iterator[None]:
+    """Show the directory `path` at `place` through the namespace's ids, for as long as the block runs."""
+    with contextlib.ExitStack() as cleanup:
+        _mapped(path, user_namespace, cleanup, place)
+        yield
 
 
 def _explain(error: OSError) -> str:

@@ -59,6 +59,23 @@ class _Listed(msgspec.Struct):
     status: str
 
 
+class Supervision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a container's supervisor must do beyond writing down output and end."""
+
+    stdin: bool = False  # hold the container's standard input open
+    terminal: bool = False
+    # cgroups in which processes may outlive the first: where they share a pid namespace, the kernel does not end them
+    ended_with_it: tuple[str, ...] = ()
+
+
+PLAIN: Final = Supervision()
+# Looks again until nobody is left, for what was just being born; a bound, lest a fork bomb keeps the supervisor.
+_END_OTHERS: Final = (
+    "n=0; while [ $n -lt 100 ]; do p=$(cat {files} 2>/dev/null); "
+    '[ -n "$p" ] || break; kill -9 $p 2>/dev/null; n=$((n+1)); done'
+)
+
+
 class Runtime:
     """One OCI runtime of this host, with its state directory."""
 
@@ -90,8 +107,18 @@ class Runtime:
         """Whether `create` may be told to enter cgroups that are made already."""
         return self.name in _NO_CGROUPS
 
+    def complaint(self) -> str:
+        """Why no container can be started; empty where all is well."""
+        missing = next((tool for tool in (self._path, self._conmon) if not os.access(tool, os.X_OK)), None)
+        return f"{missing} is not there any more" if missing else ""
+
     def create(
-        self, container: ContainerId, home: Path, log: Path, entrances: Sequence[str] = ()
+        self,
+        container: ContainerId,
+        home: Path,
+        log: Path,
+        entrances: Sequence[str] = (),
+        supervision: Supervision = PLAIN,
     ) -> tuple[ProcessRef, ProcessRef]:
         """Create the container whose bundle is `home`; returns its first process and its supervisor.
 
@@ -102,7 +129,7 @@ class Runtime:
         try:
             pid = processes.spawn(
                 self._conmon,
-                self._conmon_arguments(container, home, log, entrances),
+                [*self._conmon_arguments(container, home, log, entrances), *_more_arguments(supervision)],
                 stderr=error_write,
                 inherit=[(sync_write, _SYNC_PIPE_FD)],
                 environment=processes.TOOL_ENVIRONMENT | {"_OCI_SYNCPIPE": str(_SYNC_PIPE_FD)},
@@ -206,6 +233,14 @@ class Runtime:
             time.sleep(0.001)
         return False
 
+    def exec_line(self, container: ContainerId, process: Path, pid_file: Path, entrances: Sequence[str]) -> list[str]:
+        """The program and arguments that run one more process, as `process` describes it, in a running container."""
+        words = ["exec", f"--process={process}", f"--pid-file={pid_file}", container]
+        if entrances or self.name == "runsc":
+            moves = "".join(f"echo 0 >{shlex.quote(file)}; " for file in entrances)
+            return [*self._through_shell(moves, *([_NO_CGROUPS[self.name]] if entrances else [])), *words]
+        return [self._path, *self._flags, *words]
+
     def forget(self, container: ContainerId) -> None:
         """Remove the runtime's own state of a container that is dead."""
         state = self._state / container
@@ -213,6 +248,19 @@ class Runtime:
             _remove_directory(state)
         elif self.name == "runsc" or state.exists():
             self._run("delete", "--force", container)
+
+
+def _more_arguments(supervision: Supervision) -> list[str]:
+    arguments = []
+    if supervision.stdin:
+        arguments.append("--stdin")
+    if supervision.terminal:
+        arguments.append("--terminal")
+    if supervision.ended_with_it:
+        files = " ".join(shlex.quote(f"{directory}/cgroup.procs") for directory in supervision.ended_with_it)
+        arguments += ["--exit-command=/bin/sh", "--exit-command-arg=-c"]
+        arguments.append(f"--exit-command-arg={_END_OTHERS.format(files=files)}")
+    return arguments
 
 
 def _read_report(fd: int) -> _Report | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from moorage.agent.drivers import etcfiles, network
+from moorage.agent.drivers import endpoint, etcfiles, network, pause
 from moorage.agent.drivers.namespaces import make_user_namespace
 from moorage.agent.drivers.netlink import NetlinkSocket
 from moorage.agent.drivers.parts import Parts
@@ -29,6 +29,9 @@ class Sandboxes:
         self._keep = parts.keep
         self._links = parts.links
         self._firewall = parts.firewall
+        self._volumes = parts.volumes
+        self._storage = parts.storage
+        self._inside = parts.inside
 
     def create(self, spec: SandboxSpec) -> Sandbox:
         """Make the sandbox, or find that it stands; what is left of a half-made one is removed first."""
@@ -42,9 +45,14 @@ class Sandboxes:
         try:
             self._cgroups.create_sandbox(spec)
             self._make_namespaces(record)
+            self._make_shared_namespaces(record)
             if record.attachment is not None:
                 self._firewall.add(record.ports, record.attachment.address)
             self._write_files(spec, record)
+            self._storage.directory(record)
+            self._volumes.prepare(record)
+            if record.network_mode == "none":
+                self.open_endpoint(record.id)
             self._records.complete_sandbox(spec.id)
         except BaseException:
             with contextlib.suppress(DriverError, OSError):  # the first failure is the one to tell
@@ -53,7 +61,7 @@ class Sandboxes:
         return record.sandbox()
 
     def stands(self, record: SandboxRecord) -> bool:
-        return record.network_mode == "host" or self._keep.is_pinned(record.id, "net")
+        return all(self._keep.is_pinned(record.id, kind) for kind in record.pinned)
 
     def _plan(self, spec: SandboxSpec) -> SandboxRecord:
         """Decide and claim everything that needs deciding, and write it down before any of it is made."""
@@ -76,9 +84,26 @@ class Sandboxes:
             ports=ports,
             first_id=first_id,
             hostname=_hostname(spec),
+            pid_mode=spec.pid_mode,
+            ipc_mode=spec.ipc_mode,
+            volumes=spec.volumes,
+            storage_max_bytes=spec.storage_max_bytes,
         )
         self._records.put_sandbox(record)
         return record
+
+    def open_endpoint(self, sandbox: SandboxId) -> None:
+        """The agent's endpoint, inside a sandbox that has no link: before its first container can ask."""
+
+        def inside() -> socket.socket:
+            network.prepare_endpoint()
+            return endpoint.listen_inside()
+
+        namespace = os.open(self._keep.path(sandbox, "net"), os.O_RDONLY)
+        try:
+            self._inside.opened(sandbox, self._crew.in_network(namespace, inside))
+        finally:
+            os.close(namespace)
 
     def _claim(self, home: Path, binding: PortBinding) -> PortBinding:
         port = self._claims.claim_port(home, binding.protocol, binding.host_port)
@@ -95,6 +120,14 @@ class Sandboxes:
             cleanup.callback(os.close, namespace)
             cleanup.callback(inside.close)
             self._furnish(record, namespace, inside, f"/proc/{os.getpid()}/fd/{namespace}")
+
+    def _make_shared_namespaces(self, record: SandboxRecord) -> None:
+        if "ipc" in record.pinned:
+            with pause.new_ipc_namespace() as path:
+                self._keep.pin(record.id, "ipc", path)
+        if "pid" in record.pinned:
+            owner = self._keep.path(record.id, "user") if record.first_id else ""
+            self._keep.pin(record.id, "pid", pause.start(record.id, owner, self._cgroups))
 
     def _furnish_owned(self, record: SandboxRecord, user: str, net: str) -> None:
         self._keep.pin(record.id, "user", user)
@@ -126,7 +159,13 @@ class Sandboxes:
     def dismantle(self, record: SandboxRecord) -> None:
         """Remove every trace; steps already done are done again without harm."""
         home = self._records.sandbox_directory(record.id)
+        if "pid" in record.pinned:
+            pause.end(record.id, self._cgroups)
         self._cgroups.kill(record.id)
+        self._volumes.release(record)
+        self._storage.release(record)
+        if record.network_mode == "none":
+            self._inside.ended(record.id)
         self._keep.unpin(record.id)
         if record.attachment is not None:
             self._links.forget(record.id)
@@ -150,6 +189,9 @@ def _refuse_impossible(spec: SandboxSpec) -> None:
     if spec.network_mode == "host" and spec.isolation != "namespaces":
         reason = f"isolation {spec.isolation!r} cannot share the host's network"
         raise DriverError("ContainerNetworkingError", reason)
+    if spec.isolation != "namespaces" and (spec.pid_mode == "host" or spec.ipc_mode not in ("own", "none")):
+        reason = f"isolation {spec.isolation!r} shares neither the host's processes nor System V IPC"
+        raise DriverError("ResourceInitializationError", reason)
     if spec.ports and spec.network_mode != "bridge":
         reason = f"host ports are mapped in bridge mode only, not in {spec.network_mode} mode"
         raise DriverError("ContainerNetworkingError", reason)

@@ -6,10 +6,12 @@ import msgspec
 
 from moorage.model.task_definition import (
     ContainerDefinition,
+    EphemeralStorage,
     PlacementConstraint,
     RuntimePlatform,
     TaskDefinition,
 )
+from moorage.model.volumes import Volume
 
 
 class RequiredAttribute(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +24,9 @@ class TaskDefinitionShape(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     revision: int
     status: str
     container_definitions: tuple[ContainerDefinition, ...]
-    volumes: tuple[()] = ()
+    volumes: tuple[Volume, ...]
+    pid_mode: str | None
+    ipc_mode: str | None
     placement_constraints: tuple[PlacementConstraint, ...]
     requires_attributes: tuple[RequiredAttribute, ...]
     compatibilities: tuple[str, ...]
@@ -33,6 +37,7 @@ class TaskDefinitionShape(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     task_role_arn: str | None
     execution_role_arn: str | None
     runtime_platform: RuntimePlatform | None
+    ephemeral_storage: EphemeralStorage | None
     registered_at: float
     registered_by: str
     deregistered_at: float | None
@@ -47,6 +52,9 @@ def task_definition_shape(definition: TaskDefinition) -> TaskDefinitionShape:
         revision=definition.revision,
         status=definition.status,
         container_definitions=definition.containers,
+        volumes=definition.volumes,
+        pid_mode=definition.pid_mode,
+        ipc_mode=definition.ipc_mode,
         placement_constraints=definition.placement_constraints,
         requires_attributes=tuple(RequiredAttribute(name=name) for name in definition.requires_attributes),
         compatibilities=definition.compatibilities,
@@ -57,6 +65,7 @@ def task_definition_shape(definition: TaskDefinition) -> TaskDefinitionShape:
         task_role_arn=definition.task_role_arn,
         execution_role_arn=definition.execution_role_arn,
         runtime_platform=definition.runtime_platform,
+        ephemeral_storage=definition.ephemeral_storage,
         registered_at=definition.registered_at,
         registered_by=definition.registered_by,
         deregistered_at=definition.deregistered_at,

@@ -24,13 +24,18 @@ from moorage.model.tags import Tags
 from moorage.model.task import Container, LaunchType, Task, TaskNetwork
 from moorage.model.task_definition import NetworkMode, TaskDefinition
 from moorage.rules.overrides import effective, reserved
-from moorage.rules.placement_filters import Attributes, Filter, architecture, operating_system
+from moorage.rules.placement_filters import Attributes, Filter, Gpus, architecture, operating_system
 from moorage.store import StateTx
 
 PLATFORM_VERSION: Final = "1.4.0"  # of Fargate on Linux; what LATEST means
 # An instance must take a task's interface inside the payload: agents that wait for it to be attached to the host
 # by somebody else would wait for ever here.
 ENI_ATTRIBUTES: Final = ("ecs.capability.task-eni", "moorage.capability.eni-in-payload")
+
+# The published protocol does not tell of ephemeral storage; the agents that hear of it here say so.
+STORAGE_ATTRIBUTE: Final = "moorage.capability.ephemeral-storage"
+# A host has a place for a file system where its settings say so; each that it has is an attribute.
+FILE_SYSTEM_ATTRIBUTE: Final = "moorage.file-system."
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,14 @@ class Launch:
     def filters(self) -> tuple[Filter, ...]:
         """What a node must have besides room."""
         platform = self.definition.runtime_platform
-        names = {*self.definition.requires_attributes, *(ENI_ATTRIBUTES if self.network else ())}
+        names = {
+            *self.definition.requires_attributes,
+            *(ENI_ATTRIBUTES if self.network else ()),
+            *((STORAGE_ATTRIBUTE,) if self.definition.ephemeral_storage else ()),
+            *(FILE_SYSTEM_ATTRIBUTE + name for name in self.definition.file_systems),
+        }
         return (
+            *((Gpus(),) if self.definition.needs_gpus else ()),
             *((Attributes(frozenset(names)),) if names else ()),
             *architecture(platform.cpu_architecture if platform else None),
             *operating_system(platform.operating_system_family if platform else None),
@@ -171,6 +182,7 @@ def new_task(call: Call, launch: Launch, node: Node, zone: str, interface: Netwo
         attachment_id=interface.attachment_id if interface else None,
         network=_network(interface) if interface else None,
         platform_version=launch.kind.platform_version,
+        ephemeral_storage_gib=definition.ephemeral_storage.size_in_gib if definition.ephemeral_storage else None,
         tags=launch.tags,
         last_status="PROVISIONING" if interface else "PENDING",
         containers=_containers(call, launch, task_id),

@@ -7,14 +7,15 @@ out of the answer where they have it, lists that ECS always tells have none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from moorage.base.ids import ContainerInstanceArn
 from moorage.model.tags import Tag
-from moorage.model.task import Container, ContainerOverride, NetworkBinding, Task
-from moorage.model.task_definition import KeyValue
+from moorage.model.task import Container, ContainerOverride, HealthStatus, NetworkBinding, Task
+from moorage.model.task_definition import EphemeralStorage, KeyValue
+from moorage.rules.health import task_health
 from moorage.store import State, StateTx
 
 ARCHITECTURE: Final = "ecs.cpu-architecture"
@@ -53,7 +54,7 @@ class ContainerShape(Shape, frozen=True, kw_only=True):
     reason: str | None = None
     network_bindings: tuple[NetworkBinding, ...]
     network_interfaces: tuple[InterfaceOfContainer, ...]
-    health_status: Literal["HEALTHY", "UNHEALTHY", "UNKNOWN"]
+    health_status: HealthStatus
     cpu: str
     memory: str | None = None
     memory_reservation: str | None = None
@@ -92,7 +93,7 @@ class TaskShape(Shape, frozen=True, kw_only=True):
     enable_execute_command: bool
     execution_stopped_at: float | None = None
     group: str
-    health_status: Literal["HEALTHY", "UNHEALTHY", "UNKNOWN"]
+    health_status: HealthStatus
     inference_accelerators: tuple[()]
     last_status: str
     launch_type: str
@@ -100,6 +101,7 @@ class TaskShape(Shape, frozen=True, kw_only=True):
     overrides: OverrideShape
     platform_family: str | None = None
     platform_version: str | None = None
+    ephemeral_storage: EphemeralStorage | None = None
     pull_started_at: float | None = None
     pull_stopped_at: float | None = None
     started_at: float | None = None
@@ -170,7 +172,7 @@ def _task(task: Task, attributes: tuple[NameValue, ...], tags: tuple[Tag, ...]) 
         enable_execute_command=False,  # it cannot be asked for yet
         execution_stopped_at=task.execution_stopped_at,
         group=task.group,
-        health_status="UNKNOWN",
+        health_status=task_health(task.containers),
         inference_accelerators=(),
         last_status=task.last_status,
         launch_type=task.launch_type,
@@ -178,6 +180,9 @@ def _task(task: Task, attributes: tuple[NameValue, ...], tags: tuple[Tag, ...]) 
         overrides=_overrides(task),
         platform_family="Linux" if fargate else None,  # the agents run on nothing else
         platform_version=task.platform_version,
+        ephemeral_storage=(
+            None if task.ephemeral_storage_gib is None else EphemeralStorage(size_in_gib=task.ephemeral_storage_gib)
+        ),
         pull_started_at=task.pull_started_at,
         pull_stopped_at=task.pull_stopped_at,
         started_at=task.started_at,
@@ -215,7 +220,7 @@ def _container(task: Task, one: Container, interfaces: tuple[InterfaceOfContaine
         reason=one.reason,
         network_bindings=one.network_bindings,
         network_interfaces=interfaces,
-        health_status="UNKNOWN",
+        health_status=one.health_status,
         cpu=str(one.cpu),
         memory=None if one.memory is None else str(one.memory),
         memory_reservation=None if one.memory_reservation is None else str(one.memory_reservation),

@@ -177,11 +177,9 @@ def test_a_number_is_never_given_out_twice() -> None:
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("healthCheck", {"command": ["CMD", "true"]}),
         ("secrets", [{"name": "A", "valueFrom": "arn:aws:ssm:x"}]),
-        ("dependsOn", [{"containerName": "b", "condition": "START"}]),
-        ("mountPoints", [{"sourceVolume": "v", "containerPath": "/v"}]),
-        ("interactive", True),
+        ("environmentFiles", [{"type": "s3", "value": "arn:aws:s3:::b/k"}]),
+        ("credentialSpecs", ["credentialspec:x"]),
     ],
 )
 def test_what_a_node_cannot_do_yet_is_refused_by_name(member: str, value: object) -> None:
