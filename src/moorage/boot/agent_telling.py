@@ -70,6 +70,7 @@ class Telling:
     async def open(self) -> None:
         """Answer containers from now on, those that an earlier agent has started too. Raises OSError."""
         await self._server.listen(self._node.endpoint)
+        await self._open_to_the_host()
         loop = asyncio.get_running_loop()
 
         def told(sandbox: SandboxId, listener: socket.socket | None) -> None:
@@ -87,6 +88,15 @@ class Telling:
         self._work.cancel()
         self._server.close()
         self._own.close()
+
+    async def _open_to_the_host(self) -> None:
+        try:
+            listener = self._node.host_endpoint()
+        except OSError as error:  # something that is no agent of ours has the port
+            log.error("tasks in the host's network cannot ask of themselves: %s", error)
+            return
+        if listener is not None:
+            await self._server.listen(listener)
 
     async def _open_introspection(self) -> None:
         """On the address that was chosen; an agent that cannot have it still runs tasks."""

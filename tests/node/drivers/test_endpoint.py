@@ -54,7 +54,10 @@ def test_a_sandbox_with_a_link_is_seen_by_its_address(
 def test_a_task_in_the_hosts_network_is_seen_as_the_host(host: Host, number: int) -> None:
     host.sandbox(number, "host")
     assert host.node.sandbox_address(sandbox_id(number)) == ""
-    with answering(host.node.endpoint, "agent"):
+    first, second = host.node.host_endpoint(), host.node.host_endpoint()
+    assert first is not None
+    assert second is not None
+    with first, second, answering(first, "agent"), answering(second, "agent"):
         assert host.output(host.start(number, ASK)).strip() == "agent sees 169.254.170.2"
 
 

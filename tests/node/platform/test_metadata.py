@@ -22,7 +22,7 @@ MODES = ["bridge", "awsvpc", "host", "none", "fargate"]
 
 
 def ask(*urls: str) -> list[str]:
-    """A command that prints what each URL answers, a line each. nc, because a static wget needs glibc's modules."""
+    """A command that prints what each URL answers, a line each; nc, because wget keeps the text of a refusal."""
     get = (
         'get() { path="${1#http://*/}"; printf "GET /$path HTTP/1.0\\r\\n\\r\\n" | nc -w 5 169.254.170.2 80 '
         "| sed -e '1,/^\\r*$/d'; echo; }"
@@ -42,7 +42,8 @@ def asked(installation: Installation, mode: str, *urls: str, **more: Any) -> lis
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_container_reads_of_itself_and_its_task(shared: Installation, mode: str) -> None:
-    task = shared.ended(ask(V4, f"{V4}/task"), logs=LOG_GROUP, **how(mode))
+    command = f'wget -qO- "{V4}"; echo; wget -qO- "{V4}/task"'
+    task = shared.ended(["sh", "-c", command], logs=LOG_GROUP, **how(mode))
     container, whole = (json.loads(line) for line in shared.log_lines(LOG_GROUP, task) if line)
     assert container["ContainerARN"] == container_of(task)["containerArn"]
     assert (container["Name"], container["Image"], container["Type"]) == ("main", IMAGE, "NORMAL")
@@ -165,6 +166,15 @@ def test_a_restarted_agent_answers_the_same_questions(breakable: Installation) -
         until(lambda task=task: len(answers(task)) > before[task["taskArn"]] + 2, "answers of the second agent")
         assert {json.loads(line)["DockerId"] for line in answers(task)} == {container_of(task)["runtimeId"]}
         breakable.stopped(task)
+
+
+def test_side_by_side_each_task_in_the_hosts_network_finds_its_own_agent(
+    shared: Installation, own: Installation
+) -> None:
+    for installation in (shared, own):
+        task = installation.ended(ask(*[f"{V4}/task"] * 5), logs=LOG_GROUP, network="host")
+        lines = [line for line in installation.log_lines(LOG_GROUP, task) if line]
+        assert [json.loads(line)["TaskARN"] for line in lines] == [task["taskArn"]] * 5
 
 
 def test_more_than_the_rate_allows_is_told_so(own: Installation) -> None:

@@ -2,7 +2,8 @@
 
 169.254.170.2 is an address of the node's gateway link, so it is there whether or not the host has a network. The
 firewall leads port 80 of it to the socket of the node that a packet's link belongs to; all nodes of a host have the
-same address and a port each. A sandbox without a link gets a socket of the agent's inside its own namespace.
+same address and a port each. What the host itself sends bears no node's mark: it goes to one port that all living
+agents of the host share. A sandbox without a link gets a socket of the agent's inside its own namespace.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from moorage.agent.drivers import processes
 from moorage.agent.spec import DriverError, SandboxId
 
 ADDRESS: Final = "169.254.170.2"
-# The published agent's own; instances keep it from tasks. A second node of the host takes any free one.
-PREFERRED_PORT: Final = 51_679
+# The published agent's own, which instances keep from their tasks: shared by the host's agents.
+SHARED_PORT: Final = 51_679
+# A node's own port is the first free one from here.
+OWN_PORTS: Final = range(51_680, 52_680)
 BACKLOG: Final = 128  # connections waiting to be taken: three seconds of the endpoint's rate
 
-_IP_FREEBIND: Final = 15  # <linux/in.h>; the socket module has no name for it
+_IP_FREEBIND_ON: Final = (socket.IPPROTO_IP, 15)  # <linux/in.h>; the socket module has no name for it
 
 # A task without a network may listen on port 80 itself: its packets for us are led past it.
 _INSIDE: Final = f"""\
 table ip moorage {{
     chain told {{
         type nat hook output priority -100; policy accept;
-        ip daddr {ADDRESS} tcp dport 80 dnat to {ADDRESS}:{PREFERRED_PORT}
+        ip daddr {ADDRESS} tcp dport 80 dnat to {ADDRESS}:{SHARED_PORT}
     }}
 }}
 """
@@ -78,21 +81,34 @@ class Inside:
 
 
 def listen() -> socket.socket:
-    """A socket on the endpoint's address; the port is the node's alone. The address may come later."""
-    for port in (PREFERRED_PORT, 0):
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    """A socket on the endpoint's address, on a port that is the node's alone. The address may come later."""
+    for port in OWN_PORTS:
         try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
-            made.bind((ADDRESS, port))
-            made.listen(BACKLOG)
+            return _listening(port, _IP_FREEBIND_ON)
         except OSError as error:
-            made.close()
-            if error.errno != errno.EADDRINUSE or port == 0:
+            if error.errno != errno.EADDRINUSE:
                 raise
-        else:
-            return made
-    raise AssertionError("unreachable: any free port is free, or an error was raised")
+    reason = f"no port of {ADDRESS} from {OWN_PORTS.start} to {OWN_PORTS.stop - 1} is free"
+    raise DriverError("ResourceInitializationError", reason)
+
+
+def listen_shared() -> socket.socket:
+    """A socket for what the host itself asks. The kernel chooses one of the agents that listen, so one that is gone
+    is never chosen; but one that listens must answer."""
+    return _listening(SHARED_PORT, (socket.SOL_SOCKET, socket.SO_REUSEPORT))
+
+
+def _listening(port: int, *options: tuple[int, int]) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        for level, option in ((socket.SOL_SOCKET, socket.SO_REUSEADDR), *options):
+            made.setsockopt(level, option, 1)
+        made.bind((ADDRESS, port))
+        made.listen(BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def listen_inside() -> socket.socket:
@@ -103,12 +119,4 @@ def listen_inside() -> socket.socket:
     )
     if code != 0:
         raise DriverError("ContainerNetworkingError", f"nft refused: {said}")
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((ADDRESS, PREFERRED_PORT))
-        made.listen(BACKLOG)
-    except OSError:
-        made.close()
-        raise
-    return made
+    return _listening(SHARED_PORT)

@@ -25,7 +25,7 @@ table ip {table} {{
         # Links of bridge mode route 127.0.0.0/8 so that the host reaches its mapped ports there. Not the other way.
         iifname "{prefix}*" ip daddr 127.0.0.0/8 drop
         # The agent's endpoint is the containers' and the host's, not the network's.
-        iifname != "lo" iifname != "mr*" ip daddr {endpoint} tcp dport {endpoint_port} drop
+        iifname != "lo" iifname != "mr*" ip daddr {endpoint} tcp dport {{ {endpoint_port}, {shared_port} }} drop
     }}
     # Before the mapped ports of any node: the endpoint's address is one of the host's.
     chain told_in {{
@@ -69,8 +69,8 @@ table ip {table} {{
     }}
 }}
 """
-# Only tasks in plain namespaces can share the host's network, so only their node answers there.
-_TOLD_OUT = "ip daddr {endpoint} tcp dport 80 dnat to {endpoint}:{endpoint_port}"
+# Only tasks in plain namespaces can share the host's network.
+_TOLD_OUT = "ip daddr {endpoint} tcp dport 80 dnat to {endpoint}:{shared_port}"
 
 
 class Firewall:
@@ -99,7 +99,8 @@ class Firewall:
                 isolated=config.isolated_group,
                 endpoint=endpoint.ADDRESS,
                 endpoint_port=endpoint_port,
-                told_out=_TOLD_OUT.format(endpoint=endpoint.ADDRESS, endpoint_port=endpoint_port)
+                shared_port=endpoint.SHARED_PORT,
+                told_out=_TOLD_OUT.format(endpoint=endpoint.ADDRESS, shared_port=endpoint.SHARED_PORT)
                 if "namespaces" in config.isolations
                 else "",
                 **written,

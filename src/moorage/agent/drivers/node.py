@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -243,6 +244,10 @@ class Node:
     def other_endpoints(self) -> tuple[int, ...]:
         """The ports of the endpoint's address on which the agents of the host's other nodes answer."""
         return self._parts.claims.other_endpoints()
+
+    def host_endpoint(self) -> socket.socket | None:
+        """A socket for tasks in the host's network, None where there are none; whoever has it must answer."""
+        return endpoint.listen_shared() if "namespaces" in self.config.isolations else None
 
     def watch_endpoints(self, told: endpoint.Told) -> None:
         """Hand over the listening socket of each sandbox that has no link, and tell of its end; from any thread."""

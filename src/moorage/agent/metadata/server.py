@@ -1,7 +1,7 @@
 """The sockets on which containers (and the host, for introspection) ask: one request for each connection.
 
-A container that has the host's network and belongs to another node of the host asks the node whose firewall rule came
-first: its question is handed on to the others, once.
+A container that has the host's network asks any of the host's nodes: its question is handed on to the others, once,
+where it belongs to one of them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class MetadataServer:
     def __init__(self, respond: Respond, allows: Callable[[], bool]) -> None:
         self._respond = respond
         self._allows = allows
-        self._servers: dict[str, asyncio.Server] = {}
+        self._servers: dict[str, list[asyncio.Server]] = {}
         self._open = 0
 
     async def listen(self, listener: socket.socket, inside: str = "") -> None:
@@ -52,13 +52,12 @@ class MetadataServer:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await self._serve(reader, writer, inside)
 
-        self.leave(inside)
-        self._servers[inside] = await asyncio.start_server(serve, sock=listener, limit=HEAD_MAX_BYTES)
+        server = await asyncio.start_server(serve, sock=listener, limit=HEAD_MAX_BYTES)
+        self._servers.setdefault(inside, []).append(server)
 
     def leave(self, inside: str) -> None:
         """Answer there no more."""
-        server = self._servers.pop(inside, None)
-        if server is not None:
+        for server in self._servers.pop(inside, ()):
             server.close()
 
     def close(self) -> None:
