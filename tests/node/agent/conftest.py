@@ -109,6 +109,7 @@ class Agent:
                 records=task_records,
                 node_workers=self._workers,
                 pull_workers=ThreadWorkers(loop, 2, "pull"),
+                check_workers=ThreadWorkers(loop, 2, "check"),
                 timers=loop,
                 clock=Clock(),
             ),
