@@ -127,7 +127,7 @@ class ServerSocket:
     async def _sent(self) -> None:
         self._flush()
         if self._room is not None:
-            await self._room
+            await asyncio.shield(self._room)  # others may wait for the same room
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Start the closing handshake; again is harmless."""

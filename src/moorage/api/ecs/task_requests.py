@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from moorage.api.ecs import tags as tag_rules
-from moorage.api.ecs.errors import InvalidParameter, UnsupportedFeature
+from moorage.api.ecs.errors import InvalidParameter
 from moorage.model.cluster import Cluster, StrategyItem
 from moorage.model.tags import Tag, Tags
 from moorage.model.task import TaskOverride
@@ -91,8 +91,6 @@ def check_common(request: LaunchRequest, operation: str) -> None:
         raise InvalidParameter("Invalid namespace for group. The namespace service is reserved for services.")
     if request.reference_id is not None and len(request.reference_id) > REFERENCE_MAX_CHARS:
         raise InvalidParameter(f"referenceId must be at most {REFERENCE_MAX_CHARS} characters long.")
-    if request.enable_execute_command:
-        raise UnsupportedFeature("enableExecuteCommand is not supported by Moorage yet.")
     if request.propagate_tags not in (None, "TASK_DEFINITION", "NONE"):
         raise InvalidParameter("propagateTags must be TASK_DEFINITION or NONE: a task run by itself has no service.")
 
