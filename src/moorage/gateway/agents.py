@@ -117,9 +117,7 @@ class AgentGateway:
         session = self.sessions.open(arn, self.clock.now_s())
         woken = asyncio.Event()
         session.on_end = woken.set
-        leaves = [
-            self.store.watch_one(table, "instance", arn, woken.set) for table in ("tasks", "exec_sessions")
-        ]
+        leaves = [self.store.watch_one(table, "instance", arn, woken.set) for table in ("tasks", "exec_sessions")]
         listener = asyncio.create_task(self._listen(socket, session, woken))
         listener.add_done_callback(lambda _: woken.set())
         try:
