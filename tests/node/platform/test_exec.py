@@ -123,7 +123,7 @@ def test_a_token_opens_once(shared: Installation) -> None:
     person = Person(shared, arn)
     person.prompt()
     for session in (person.session, person.session | {"tokenValue": "x" * 64}):
-        again = Plugin(session, lambda shown: None)
+        again = Plugin(session, print)
         again.run()
         assert again.closed is None
         assert not again.ready.is_set()
