@@ -15,6 +15,7 @@ from moorage.agent.state import Registration, load_registration, save_registrati
 from moorage.base.dice import Dice, uuid
 from moorage.base.errors import Unavailable
 from moorage.model.container_instance import Resources
+from moorage.model.exec_session import EXEC_ATTRIBUTE
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def attributes(identity: NodeIdentity) -> tuple[Attribute, ...]:
         f"{_NEWER}container-health-check",
         f"{_NEWER}container-restart-policy",
         "moorage.capability.eni-in-payload",
+        EXEC_ATTRIBUTE,
         f"{_NEWER}pid-ipc-namespace-sharing",
         *(f"moorage.file-system.{name}" for name in identity.file_systems),
     ]

@@ -78,6 +78,7 @@ class Session:
         self._outbox: asyncio.Queue[acs.AgentMessage] | None = None
         self._credentials_wanted = True
         self._last_words: str | None = None  # a refusal in place of a message, before the server closes
+        self.on_exec: Callable[[acs.MoorageExecMessage], None] = _nobody  # told of sessions of ECS Exec
 
     # ---- what the machine says ------------------------------------------------------------------------------
 
@@ -217,11 +218,17 @@ class Session:
         if isinstance(message, acs.HeartbeatMessage):
             self._say(acs.HeartbeatAckRequest(message_id=message.message_id))
             self.on_heartbeat()
+        elif isinstance(message, acs.MoorageExecMessage):
+            self.on_exec(message)
         elif (event := event_of(message, self._traits)) is not None:
             self._feed(event)
         else:
             # Credentials and attachments: this agent does not announce the abilities they belong to.
             log.warning("a message that this agent has no use for: %s", type(message).__name__)
+
+
+def _nobody(message: acs.MoorageExecMessage) -> None:
+    log.warning("%s: this agent opens no terminals", message.session_id)
 
 
 def _nothing() -> None:

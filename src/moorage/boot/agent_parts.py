@@ -28,6 +28,7 @@ from moorage.agent.registration import NodeIdentity, register
 from moorage.agent.session import Session, Unregistered
 from moorage.agent.state import TaskRecords
 from moorage.agent.telemetry import Telemetry
+from moorage.agent.terminals import Line, Terminals
 from moorage.agent.workers import CHECK_THREADS, NODE_THREADS, PULL_THREADS, ThreadWorkers
 from moorage.base.dice import uuid
 from moorage.boot.agent_config import AgentConfig, Key
@@ -87,6 +88,9 @@ class Agent:
             feed=self._hear,
         )
         self._session.on_heartbeat = self._telling.health.heartbeat
+        line = Line(config.endpoint, signer, self._clock)
+        self._terminals = Terminals(node, lambda: self._machine.tasks, line, self._work)
+        self._session.on_exec = self._terminals.open
         self._telemetry = Telemetry(
             ecs=self._ecs,
             signer=signer,
@@ -184,6 +188,7 @@ class Agent:
     async def stop(self, patience_s: float) -> None:
         """Let steps in the making finish; every container goes on."""
         self._work.cancel()
+        await self._terminals.close()
         self._telling.close()
         if not await self._node_workers.drain(patience_s):
             log.warning("steps of the node are still going on; the next agent takes them up")

@@ -35,6 +35,7 @@ from moorage.dataplane.registry_auth import basic
 from moorage.gateway.agents import ACS_PREFIX, TCS_PREFIX, AgentGateway, signed_by
 from moorage.gateway.chain import Gateway, World, routes_of
 from moorage.gateway.http import HttpServer
+from moorage.gateway.terminals import NODE_PREFIX, STREAM_PREFIX, TerminalGateway
 from moorage.model.installation import ZONE_LETTERS, Settings
 from moorage.store import Store
 from moorage.store.events import EventStore
@@ -83,10 +84,17 @@ async def serve(home: Path, settings: Settings) -> None:
     world = World(store, events, _installation(settings), clock, dice, routes_of(SERVICES))
     sessions = Sessions(dice, clock.now_s())
     agents = AgentGateway(store, sessions, clock, signed_by(world))
+    terminals = TerminalGateway(store, clock, dice, signed_by(world))
+    terminals.forget_open()
     registry = Registry(home / "registry", basic(store.view().access_keys.get))
     server = HttpServer(
         _front(Gateway(world), registry),
-        {ACS_PREFIX: agents.acs, TCS_PREFIX: agents.tcs},
+        {
+            ACS_PREFIX: agents.acs,
+            TCS_PREFIX: agents.tcs,
+            STREAM_PREFIX: terminals.caller,
+            NODE_PREFIX: terminals.node,
+        },
         wall_clock_s=clock.now_s,
         request_id=lambda: uuid(dice),
     )

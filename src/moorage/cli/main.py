@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from moorage import __version__
+from moorage.cli.execute import execute
 from moorage.cli.images import image
 from moorage.cli.status import env, status
 from moorage.cli.tasks import logs, ps, run, stop
@@ -20,7 +21,7 @@ def moor() -> None:
     """
 
 
-for command in (up, down, status, env, run, ps, logs, stop, image):
+for command in (up, down, status, env, run, ps, logs, execute, stop, image):
     moor.add_command(command)
 
 

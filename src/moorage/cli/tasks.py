@@ -38,6 +38,7 @@ INSTANCE_MEMORY_MIB: Final = 128
     "--network", type=click.Choice(["awsvpc", "bridge", "host", "none"]), help="With --ec2. [default: bridge]"
 )
 @click.option("--cluster", default="default", show_default=True)
+@click.option("--exec", "enable_exec", is_flag=True, help="Let `moor exec` run commands in it.")
 @click.option("--detach", "-d", is_flag=True, help="Print the task's id and return.")
 @click.option("--json", "as_json", is_flag=True, help="Print the task as ECS describes it, and return.")
 def run(image: str, command: tuple[str, ...], **options: Any) -> None:
@@ -119,6 +120,7 @@ def _placement(api: Api, definition: dict[str, Any], options: dict[str, Any]) ->
         "taskDefinition": definition["taskDefinitionArn"],
         "launchType": "EC2" if options["ec2"] else "FARGATE",
         "startedBy": "moor-run",
+        "enableExecuteCommand": options["enable_exec"],
     }
     if definition["networkMode"] == "awsvpc":
         subnets = api.ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
@@ -247,7 +249,7 @@ def logs(task: str, follow: bool, cluster: str | None, as_json: bool) -> None:
     """Print what TASK (an id, its beginning, or an ARN) has written."""
     api = Api(Home.chosen())
     with told_plainly():
-        found = _find(api, task, cluster)
+        found = find(api, task, cluster)
         reader = _LogReader(api, found)
         if not reader.streams:
             raise click.ClickException("none of the task's containers logs to CloudWatch Logs (awslogs)")
@@ -275,7 +277,7 @@ def stop(tasks: tuple[str, ...], reason: str, cluster: str | None, as_json: bool
     stopped = []
     with told_plainly():
         for name in tasks:
-            found = _find(api, name, cluster)
+            found = find(api, name, cluster)
             answer = api.ecs.stop_task(cluster=found["clusterArn"], task=found["taskArn"], reason=reason)
             stopped.append(answer["task"])
             if not as_json:
@@ -284,7 +286,7 @@ def stop(tasks: tuple[str, ...], reason: str, cluster: str | None, as_json: bool
         show_json(stopped)
 
 
-def _find(api: Api, name: str, cluster: str | None) -> dict[str, Any]:
+def find(api: Api, name: str, cluster: str | None) -> dict[str, Any]:
     """The one task that `name` means; refused where it means none or several."""
     wanted = _short(name)
     found = [

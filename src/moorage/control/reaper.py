@@ -1,5 +1,5 @@
 """Forgets what is over: stopped tasks, used client tokens, deleted clusters and definitions, deregistered instances,
-old log events.
+sessions that nobody opened, old log events.
 
 Each kind has its time of grace, counted from its own record where that tells a time. Deleted clusters and
 deregistered instances tell none: theirs counts from when this process first saw them so, which only makes it longer.
@@ -34,11 +34,12 @@ class Plan:
     clusters: tuple[str, ...] = ()
     container_instances: tuple[str, ...] = ()
     task_definitions: tuple[str, ...] = ()
+    exec_sessions: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         kinds = (self.tasks, self.client_tokens, self.clusters, self.container_instances, self.task_definitions)
-        return sum(map(len, kinds))
+        return sum(map(len, kinds)) + len(self.exec_sessions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Reaper:
                     tx.container_instances.delete(key)
                 for key in plan.task_definitions:
                     tx.task_definitions.delete(key)
+                for key in plan.exec_sessions:
+                    tx.exec_sessions.delete(key)
 
     def compute_plan(self, state: State, now_s: float) -> Plan:
         """The oldest first, no more than one transaction takes."""
@@ -105,7 +108,9 @@ class Reaper:
             for definition in state.task_definitions.by("deleting", True)
             if not state.tasks.count("definition", definition.arn)
         )
-        return Plan(tasks, tokens, clusters, instances, definitions)
+        # An open session is its gateway's to delete; this is for those that nobody came for.
+        sessions = _first(session.id for session in state.exec_sessions if session.is_void(now_s))
+        return Plan(tasks, tokens, clusters, instances, definitions, sessions)
 
     def _note_inactive(self, state: State, now_s: float) -> None:
         inactive: list[str] = [cluster.arn for cluster in state.clusters if cluster.status == "INACTIVE"]

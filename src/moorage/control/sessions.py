@@ -59,6 +59,7 @@ class AcsSession:
         self._given: dict[TaskArn, DesiredStatus] = {}
         self._unacknowledged: dict[str, _Unacknowledged] = {}
         self._seen: int | None = None  # the tasks' version when they were last looked at; None: look at all
+        self._terminals_given: frozenset[str] = frozenset()
         self._manifest_given = False
         self._asked: acs.TaskStopVerificationMessage | None = None
         self._beats_unanswered = 0
@@ -96,6 +97,7 @@ class AcsSession:
         messages += self._payloads(state, instance, self._missing(state), now_s)
         if not self._manifest_given:
             messages.append(self._manifest(instance, state.tasks.by("instance", self.instance), now_s))
+        messages += self._terminals(state, instance)
         messages += self._verdict(state, now_s)
         messages += self._heartbeat(now_s)
         return messages
@@ -162,6 +164,24 @@ class AcsSession:
                 for task in tasks
             ),
         )
+
+    def _terminals(self, state: State, instance: ContainerInstance) -> list[acs.MoorageExecMessage]:
+        """The sessions of ECS Exec that are open and that this connection has not been told of."""
+        wanted = state.exec_sessions.by("instance", self.instance)
+        fresh = [session for session in wanted if session.id not in self._terminals_given]
+        self._terminals_given = frozenset(session.id for session in wanted)
+        return [
+            acs.MoorageExecMessage(
+                message_id=uuid(self._dice),
+                cluster_arn=instance.cluster,
+                container_instance_arn=instance.arn,
+                session_id=session.id,
+                task_arn=session.task,
+                container_name=session.container,
+                command=session.command,
+            )
+            for session in fresh
+        ]
 
     def _verdict(self, state: State, now_s: float) -> list[acs.ServerMessage]:
         """Of the tasks that the agent has and the manifest had not: those that truly are to stop."""

@@ -117,7 +117,7 @@ class AgentGateway:
         session = self.sessions.open(arn, self.clock.now_s())
         woken = asyncio.Event()
         session.on_end = woken.set
-        leave = self.store.watch_one("tasks", "instance", arn, woken.set)
+        leaves = [self.store.watch_one(table, "instance", arn, woken.set) for table in ("tasks", "exec_sessions")]
         listener = asyncio.create_task(self._listen(socket, session, woken))
         listener.add_done_callback(lambda _: woken.set())
         try:
@@ -131,7 +131,8 @@ class AgentGateway:
         except Stalled as error:
             await socket.send(Refusal("ServerException", str(error)).body().decode())
         finally:
-            leave()
+            for leave in leaves:
+                leave()
             self.sessions.close(session, self.clock.now_s())
             await _cancelled(listener)
 

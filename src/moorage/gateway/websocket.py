@@ -127,7 +127,7 @@ class ServerSocket:
     async def _sent(self) -> None:
         self._flush()
         if self._room is not None:
-            await self._room
+            await asyncio.shield(self._room)  # others may wait for the same room
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Start the closing handshake; again is harmless."""
@@ -140,12 +140,14 @@ class ServerSocket:
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
+        # As it was before: what came in one packet with the peer's close came before it.
+        hears = self._protocol.state is State.OPEN
         if data:
             self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             assert isinstance(event, Frame)  # the handshake is over
-            if event.opcode in _DATA and self._protocol.state is State.OPEN:
-                self._take(event)
+            if event.opcode in _DATA and hears:
+                hears = self._take(event)
         self._flush()
         if len(self._messages) >= MESSAGES_AHEAD_MAX and not self._gone:
             self._transport.pause_reading()
@@ -195,19 +197,21 @@ class ServerSocket:
             self._protocol.send_ping(b"")
             self._flush()
 
-    def _take(self, frame: Frame) -> None:
-        """A data frame; the library has checked order and size."""
+    def _take(self, frame: Frame) -> bool:
+        """A data frame; the library has checked order and size. False: there is nothing more to hear."""
         if frame.opcode is not Opcode.CONT:
             self._binary = frame.opcode is Opcode.BINARY
         self._parts.append(bytes(frame.data))
         if not frame.fin:
-            return
+            return True
         parts, self._parts = self._parts, []
         whole = b"".join(parts)
         try:
             self._messages.append(whole if self._binary else whole.decode())
         except UnicodeDecodeError:
             self._protocol.fail(CloseCode.INVALID_DATA, "not UTF-8")
+            return False
+        return True
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():

@@ -260,6 +260,19 @@ class AttachTaskNetworkInterfacesMessage(_Shape, frozen=True, kw_only=True):
     elastic_network_interfaces: tuple[NetworkInterface, ...] = ()
 
 
+class MoorageExecMessage(_Shape, frozen=True, kw_only=True):
+    """Open a terminal: an extension of ours, sent only to agents with `moorage.capability.exec`. It is not
+    acknowledged; the agent answers by opening the session's own websocket (`link.terminal`)."""
+
+    message_id: str
+    cluster_arn: str
+    container_instance_arn: str
+    session_id: str
+    task_arn: str
+    container_name: str
+    command: tuple[str, ...]
+
+
 ServerMessage = (
     HeartbeatMessage
     | PayloadMessage
@@ -267,6 +280,7 @@ ServerMessage = (
     | TaskStopVerificationAck
     | IAMRoleCredentialsMessage
     | AttachTaskNetworkInterfacesMessage
+    | MoorageExecMessage
 )
 
 # ---- agent to server ------------------------------------------------------------------------------------------
@@ -318,6 +332,7 @@ _TYPES: Final[dict[str, type[Message]]] = {
         TaskStopVerificationAck,
         IAMRoleCredentialsMessage,
         AttachTaskNetworkInterfacesMessage,
+        MoorageExecMessage,
         HeartbeatAckRequest,
         AckRequest,
         NackRequest,

@@ -8,6 +8,7 @@ from typing import Protocol
 from moorage.model.account_setting import AccountSetting
 from moorage.model.cluster import Cluster
 from moorage.model.container_instance import ContainerInstance
+from moorage.model.exec_session import ExecSession
 from moorage.model.log import LogGroup, LogStream
 from moorage.model.network import NetworkInterface, SecurityGroup, Subnet, Vpc
 from moorage.model.principal import AccessKey
@@ -101,6 +102,18 @@ def _task_lists(task: Task) -> list[Hashable]:
 
 def client_tokens() -> Table[ClientToken]:
     return Table("client_tokens", ClientToken, lambda r: joined(r.account, r.region, r.operation, r.cluster, r.token))
+
+
+def exec_sessions() -> Table[ExecSession]:
+    return Table(
+        "exec_sessions",
+        ExecSession,
+        lambda r: r.id,
+        {
+            "instance": lambda r: [r.instance] if r.opened_at is not None else [],  # what it is to run
+            "container": lambda r: [(r.task, r.container)],
+        },
+    )
 
 
 def account_settings() -> Table[AccountSetting]:

@@ -279,3 +279,26 @@ def test_binary_messages_come_back_to_whoever_takes_both() -> None:
             assert await client.recv() == b"\xff\x00\xfe"
 
     run(test)
+
+
+def test_the_last_words_are_heard_even_in_one_packet_with_the_close() -> None:
+    heard: list[str] = []
+
+    async def listen(_request: Request) -> Conversation:
+        async def talk(socket: WebSocket) -> None:
+            while (text := await socket.receive()) is not None:
+                heard.append(text)
+
+        return talk
+
+    async def test() -> None:
+        async with serving(websockets={"/ws": listen}) as served, served.wire() as wire:
+            wire.send(HANDSHAKE)
+            await wire.head()
+            masked_text = b"\x81\x83\x00\x00\x00\x00bye"
+            masked_close = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
+            wire.send(masked_text + masked_close)
+            assert await wire.rest() == b"\x88\x02\x03\xe8"
+            assert heard == ["bye"]
+
+    run(test)

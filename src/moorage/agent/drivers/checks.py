@@ -1,7 +1,6 @@
 """Health checks: a program run inside a running container, with the rights that the container's own process has.
 
-The runtime starts it (`exec`), inside the container's cgroup and namespaces, under its user, capabilities and seccomp
-filter. A crew thread only spawns it; whoever asked waits outside the crew, so that programs that hang keep no launch
+A crew thread only spawns it; whoever asked waits outside the crew, so that programs that hang keep no launch
 waiting.
 """
 
@@ -13,26 +12,20 @@ import select
 import signal
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from moorage.agent.drivers import processes
+from moorage.agent.drivers import execs, processes
 from moorage.agent.drivers.parts import Parts
-from moorage.agent.drivers.processes import ProcessRef
 from moorage.agent.drivers.records import ContainerRecord
-from moorage.agent.spec import CheckResult, DriverError
+from moorage.agent.spec import CheckResult
 
 OUTPUT_BYTES_MAX: Final = 4096  # as much as Docker keeps; the control plane is told less
 # What the runtime gets to see that the program it started is dead; after that it is killed itself.
 RUNTIME_TIMEOUT_S: Final = 5.0
 _PROCESS: Final = "check.json"
 _PID: Final = "check.pid"
-
-
-class _Bundled(msgspec.Struct):
-    process: dict[str, msgspec.Raw]
 
 
 class _Started(msgspec.Struct):
@@ -46,7 +39,7 @@ def run(parts: Parts, record: ContainerRecord, command: Sequence[str], timeout_s
     try:
         said, ended = _listen(started, timeout_s)
         if not ended:
-            parts.crew.run(_end, _staged(parts, record) / _PID)
+            parts.crew.run(execs.end, execs.staged(parts, record) / _PID)
             if not _wait_exit(started.pid, RUNTIME_TIMEOUT_S):
                 os.kill(started.pid, signal.SIGKILL)
     finally:
@@ -58,24 +51,13 @@ def run(parts: Parts, record: ContainerRecord, command: Sequence[str], timeout_s
     return CheckResult(exit_code=code if code >= 0 else None, output=said.decode(errors="replace"))
 
 
-def _staged(parts: Parts, record: ContainerRecord) -> Path:
-    return parts.stage / "bundles" / record.id
-
-
 def _begin(parts: Parts, record: ContainerRecord, command: Sequence[str]) -> _Started:
     """On a crew thread, which sees the stage and lives where containers' supervisors live."""
-    staged = _staged(parts, record)
-    try:
-        bundled = msgspec.json.decode((staged / "config.json").read_bytes(), type=_Bundled)
-    except FileNotFoundError:
-        raise DriverError("CannotStartContainerError", "the container does not run") from None
-    process = {name: value for name, value in bundled.process.items() if name not in ("terminal", "consoleSize")}
-    process["args"] = msgspec.Raw(msgspec.json.encode(tuple(command)))
+    staged = execs.staged(parts, record)
+    process = execs.process_of(parts, record) | {"args": execs.raw(tuple(command))}
     (staged / _PROCESS).write_bytes(msgspec.json.encode(process))
     (staged / _PID).unlink(missing_ok=True)
-    runtime = parts.runtimes[record.isolation]
-    entrances = parts.cgroups.entrances(record.sandbox, record.id) if runtime.takes_ready_cgroups else ()
-    path, *words = runtime.exec_line(record.id, staged / _PROCESS, staged / _PID, entrances)
+    path, *words = execs.line(parts, record, (staged / _PROCESS, staged / _PID))
     read_end, write_end = os.pipe()
     os.set_blocking(read_end, False)
     try:
@@ -127,25 +109,3 @@ def _wait_exit(pid: int, timeout_s: float) -> bool:
         return processes.wait_readable(process, timeout_s)
     finally:
         os.close(process)
-
-
-def _end(pid_file: Path) -> None:
-    """Kill the program and what it has started; the runtime, which waits for it, then ends by itself."""
-    try:
-        program = processes.reference(int(pid_file.read_text()))
-    except (FileNotFoundError, ValueError):
-        return  # it never began
-    for process in [program, *_descendants(program)] if program else []:
-        processes.send_signal(process, signal.SIGKILL)
-
-
-def _descendants(process: ProcessRef) -> list[ProcessRef]:
-    found: list[ProcessRef] = []
-    try:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    except (FileNotFoundError, ProcessLookupError):
-        return found
-    for child in map(processes.reference, map(int, children)):
-        if child is not None:
-            found += [child, *_descendants(child)]
-    return found

@@ -18,7 +18,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from moorage.agent.drivers import checks, endpoint, hostclock, metadata, network, processes, rootfs, signals, usage
+from moorage.agent.drivers import (
+    checks,
+    endpoint,
+    hostclock,
+    metadata,
+    network,
+    processes,
+    rootfs,
+    signals,
+    terminals,
+    usage,
+)
 from moorage.agent.drivers.cgroups import Cgroups
 from moorage.agent.drivers.claims import Claims
 from moorage.agent.drivers.config import NodeConfig
@@ -33,6 +44,7 @@ from moorage.agent.drivers.records import Records, SandboxRecord
 from moorage.agent.drivers.runtime import Runtime
 from moorage.agent.drivers.sandboxes import Sandboxes
 from moorage.agent.drivers.storage import Storage
+from moorage.agent.drivers.terminals import Terminal
 from moorage.agent.drivers.volumes import Volumes
 from moorage.agent.spec import (
     CheckResult,
@@ -127,6 +139,9 @@ class Node:
         parts, records = self._parts, self._parts.records
         records.drop_unwritten()
         self._run(self._containers.end_half_made)
+        for container in records.containers():
+            if records.launched(container.id) is not None:
+                self._run(terminals.end_left, parts, container)
         sandboxes = list(records.sandboxes())
         for record in sandboxes:
             if not (self._sandboxes.stands(record) or self._repin(record)):
@@ -176,6 +191,16 @@ class Node:
             if record is None:
                 raise DriverError("CannotStartContainerError", "the container does not exist")
             return checks.run(self._parts, record, command, timeout_s)
+
+    def open_terminal(self, container: ContainerId, command: Sequence[str], cols: int, rows: int) -> Terminal:
+        """Run a program in a running container on a terminal of that size; blocks until it has begun."""
+        with _failures("CannotStartContainerError", "opening a terminal"):
+            if self.status(container).state != "running":
+                raise DriverError("CannotStartContainerError", "the container does not run")
+            record = self._parts.records.container(container)
+            if record is None:
+                raise DriverError("CannotStartContainerError", "the container does not exist")
+            return terminals.run(self._parts, record, command, cols, rows)
 
     def signal_container(self, container: ContainerId, signal: int | str) -> None:
         """Send a signal by number or name ("TERM", "SIGTERM", "SIGRTMIN+3"); to an ended container, nothing."""

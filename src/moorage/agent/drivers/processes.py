@@ -106,20 +106,21 @@ def spawn(
     path: str,
     arguments: Sequence[str],
     *,
-    stdin: int | None = None,
-    stdout: int | None = None,
-    stderr: int | None = None,
+    stdin: int | str | None = None,
+    stdout: int | str | None = None,
+    stderr: int | str | None = None,
     inherit: Sequence[tuple[int, int]] = (),
     environment: dict[str, str] | None = None,
 ) -> int:
     """Start a program in a session of its own, inside the calling thread's namespaces and cgroups.
 
-    A stream that is None is /dev/null. `inherit` gives further descriptors as (ours, the child's) pairs.
+    A stream that is None is /dev/null; one that is a path is opened by the child, so that a terminal becomes its
+    controlling one. `inherit` gives further descriptors as (ours, the child's) pairs.
     """
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = []
     for number, fd in enumerate((stdin, stdout, stderr)):
-        if fd is None:
-            actions.append((os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0))
+        if fd is None or isinstance(fd, str):
+            actions.append((os.POSIX_SPAWN_OPEN, number, fd or "/dev/null", os.O_RDWR, 0))
         else:
             actions.append((os.POSIX_SPAWN_DUP2, fd, number))
     actions.extend((os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in inherit)

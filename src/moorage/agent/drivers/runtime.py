@@ -233,13 +233,30 @@ class Runtime:
             time.sleep(0.001)
         return False
 
-    def exec_line(self, container: ContainerId, process: Path, pid_file: Path, entrances: Sequence[str]) -> list[str]:
-        """The program and arguments that run one more process, as `process` describes it, in a running container."""
-        words = ["exec", f"--process={process}", f"--pid-file={pid_file}", container]
+    def exec_line(
+        self, container: ContainerId, files: tuple[Path, Path], entrances: Sequence[str], more: Sequence[str] = ()
+    ) -> list[str]:
+        """The program and arguments that run one more process in a running container.
+
+        `files`: what describes the process, and where its pid is to be written.
+        """
+        process, pid_file = files
+        words = ["exec", *more, f"--process={process}", f"--pid-file={pid_file}", container]
         if entrances or self.name == "runsc":
             moves = "".join(f"echo 0 >{shlex.quote(file)}; " for file in entrances)
             return [*self._through_shell(moves, *([_NO_CGROUPS[self.name]] if entrances else [])), *words]
         return [self._path, *self._flags, *words]
+
+    def kill_inside(self, container: ContainerId, pid: int) -> None:
+        """Kill the process of this number inside the container and what it has started; for runsc, whose processes
+        the host does not have."""
+        table = [line.split() for line in self._run("ps", "--format=table", container)[1].splitlines()]
+        children = [(int(row[2]), int(row[1])) for row in table if len(row) > 2 and row[1].isdecimal()]
+        doomed = [pid]
+        for parent in doomed:  # grows as it goes
+            doomed += [child for of, child in children if of == parent]
+        for number in doomed:
+            self._run("kill", f"--pid={number}", container, "KILL")
 
     def forget(self, container: ContainerId) -> None:
         """Remove the runtime's own state of a container that is dead."""

@@ -11,6 +11,7 @@ from moorage.api.ecs import (
     attributes,
     clusters,
     container_instances,
+    execute_command,
     registration,
     resource_tags,
     task_definition_lists,
@@ -56,6 +57,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "RunTask": tasks.run_task,
     "StartTask": tasks.start_task,
     "StopTask": tasks.stop_task,
+    "ExecuteCommand": execute_command.execute_command,
     "DescribeTasks": task_lookup.describe_tasks,
     "ListTasks": task_lookup.list_tasks,
 }

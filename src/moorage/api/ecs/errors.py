@@ -57,6 +57,10 @@ class TargetNotFound(Refused):
     code = "TargetNotFoundException"
 
 
+class TargetNotConnected(Refused):
+    code = "TargetNotConnectedException"
+
+
 class AttributeLimitExceeded(Refused):
     code = "AttributeLimitExceededException"
 

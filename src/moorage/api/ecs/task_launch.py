@@ -18,6 +18,7 @@ from moorage.base.dice import hex_id, uuid
 from moorage.base.ids import Scope, TaskArn
 from moorage.model.cluster import Cluster
 from moorage.model.container_instance import Resources
+from moorage.model.exec_session import EXEC_ATTRIBUTE
 from moorage.model.network import NetworkInterface
 from moorage.model.node import Node
 from moorage.model.tags import Tags
@@ -75,6 +76,7 @@ class Launch:
         names = {
             *self.definition.requires_attributes,
             *(ENI_ATTRIBUTES if self.network else ()),
+            *((EXEC_ATTRIBUTE,) if self.request.enable_execute_command else ()),
             *((STORAGE_ATTRIBUTE,) if self.definition.ephemeral_storage else ()),
             *(FILE_SYSTEM_ATTRIBUTE + name for name in self.definition.file_systems),
         }
@@ -181,6 +183,7 @@ def new_task(call: Call, launch: Launch, node: Node, zone: str, interface: Netwo
         interface=interface.id if interface else None,
         attachment_id=interface.attachment_id if interface else None,
         network=_network(interface) if interface else None,
+        enable_execute_command=request.enable_execute_command,
         platform_version=launch.kind.platform_version,
         ephemeral_storage_gib=definition.ephemeral_storage.size_in_gib if definition.ephemeral_storage else None,
         tags=launch.tags,

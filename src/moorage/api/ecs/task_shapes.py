@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from moorage.base.ids import ContainerInstanceArn
+from moorage.model.exec_session import EXEC_AGENT
 from moorage.model.tags import Tag
 from moorage.model.task import Container, ContainerOverride, HealthStatus, NetworkBinding, Task
 from moorage.model.task_definition import EphemeralStorage, KeyValue
@@ -42,6 +43,14 @@ class InterfaceOfContainer(Shape, frozen=True, kw_only=True):
     private_ipv4_address: str
 
 
+class ManagedAgent(Shape, frozen=True, kw_only=True):
+    """Here the node itself runs commands, so the agent is there exactly as long as its container runs."""
+
+    name: str
+    last_status: str
+    last_started_at: float | None = None
+
+
 class ContainerShape(Shape, frozen=True, kw_only=True):
     container_arn: str
     task_arn: str
@@ -54,6 +63,7 @@ class ContainerShape(Shape, frozen=True, kw_only=True):
     reason: str | None = None
     network_bindings: tuple[NetworkBinding, ...]
     network_interfaces: tuple[InterfaceOfContainer, ...]
+    managed_agents: tuple[ManagedAgent, ...] = ()
     health_status: HealthStatus
     cpu: str
     memory: str | None = None
@@ -220,11 +230,19 @@ def _container(task: Task, one: Container, interfaces: tuple[InterfaceOfContaine
         reason=one.reason,
         network_bindings=one.network_bindings,
         network_interfaces=interfaces,
+        managed_agents=_managed_agents(task, one),
         health_status=one.health_status,
         cpu=str(one.cpu),
         memory=None if one.memory is None else str(one.memory),
         memory_reservation=None if one.memory_reservation is None else str(one.memory_reservation),
     )
+
+
+def _managed_agents(task: Task, one: Container) -> tuple[ManagedAgent, ...]:
+    if not task.enable_execute_command:
+        return ()
+    started_at = None if one.last_status == "PENDING" else task.started_at
+    return (ManagedAgent(name=EXEC_AGENT, last_status=one.last_status, last_started_at=started_at),)
 
 
 _ATTACHMENT_STATUS: Final = {"PROVISIONING": "PRECREATED", "DEPROVISIONING": "DETACHING", "STOPPED": "DELETED"}

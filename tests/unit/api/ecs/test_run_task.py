@@ -140,7 +140,6 @@ def test_tags_are_propagated_and_ecs_adds_its_own() -> None:
         ({"startedBy": "x" * 129}, "startedBy must be at most 128"),
         ({"clientToken": "a b"}, "clientToken must be 1 to 64"),
         ({"referenceId": "x" * 1025}, "referenceId must be at most 1024"),
-        ({"enableExecuteCommand": True}, "enableExecuteCommand is not supported by Moorage yet."),
         ({"placementConstraints": [{"type": "memberOf", "expression": "x == y"}]}, "'x' is no subject"),
         ({"placementConstraints": [{"type": "memberOf"}]}, "An expression must have 1 to 2000 characters."),
         ({"placementConstraints": [{"type": "near"}]}, "The placement constraint type 'near' is not valid."),
