@@ -154,6 +154,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     network: TaskNetwork | None = None
     platform_version: str | None = None
     ephemeral_storage_gib: int | None = None  # where the definition asks for it
+    enable_execute_command: bool = False
     tags: Tags = ()
 
     desired_status: DesiredStatus = "RUNNING"

@@ -62,6 +62,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tags: tuple[Tag, ...] = ()
     propagate_tags: str | None = None
     enable_ecs_managed_tags: bool = msgspec.field(name="enableECSManagedTags", default=False)
+    enable_execute_command: bool = False
     reference_id: str | None = None
 
 

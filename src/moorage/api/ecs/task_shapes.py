@@ -179,7 +179,7 @@ def _task(task: Task, attributes: tuple[NameValue, ...], tags: tuple[Tag, ...]) 
         cpu=str(task.reserved.cpu),
         created_at=task.created_at,
         desired_status=task.desired_status,
-        enable_execute_command=False,  # it cannot be asked for yet
+        enable_execute_command=task.enable_execute_command,
         execution_stopped_at=task.execution_stopped_at,
         group=task.group,
         health_status=task_health(task.containers),
