@@ -18,7 +18,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from moorage.agent.drivers import checks, endpoint, hostclock, metadata, network, processes, rootfs, signals, terminals, usage
+from moorage.agent.drivers import (
+    checks,
+    endpoint,
+    hostclock,
+    metadata,
+    network,
+    processes,
+    rootfs,
+    signals,
+    terminals,
+    usage,
+)
 from moorage.agent.drivers.cgroups import Cgroups
 from moorage.agent.drivers.claims import Claims
 from moorage.agent.drivers.config import NodeConfig
