@@ -76,7 +76,7 @@ class Relay:
         self._answered = False
         self._started = False
         self._changed = asyncio.Condition()  # any of the above, and the stream
-        self._active_s = clock.steady_s()
+        self._began_s = self._active_s = clock.steady_s()
 
     @property
     def attached(self) -> bool:
@@ -150,17 +150,10 @@ class Relay:
 
     async def _serve(self) -> Ending:
         """Greet the caller, have the node start, and carry what its terminal shows."""
-        began_s = self._clock.steady_s()
-        try:
-            await self._send(PayloadType.HANDSHAKE_REQUEST, channel.handshake_request(__version__))
-            await asyncio.wait_for(self._until(lambda: self._answered), HANDSHAKE_WITHIN_S)
-        except TimeoutError:
-            return Ending(output="The client did not answer the handshake.")
-        try:
-            node = await asyncio.wait_for(asyncio.shield(self._node), NODE_WITHIN_S)
-        except TimeoutError:
-            return Ending(output="The agent of the task's node did not answer. Try again later.")
-        took_ns = int((self._clock.steady_s() - began_s) * 1e9)
+        await self._send(PayloadType.HANDSHAKE_REQUEST, channel.handshake_request(__version__))
+        await self._until(lambda: self._answered)
+        node = await asyncio.shield(self._node)
+        took_ns = int((self._clock.steady_s() - self._began_s) * 1e9)
         done = channel.HandshakeComplete(handshake_time_to_complete=took_ns)
         await self._send(PayloadType.HANDSHAKE_COMPLETE, msgspec.json.encode(done))
         with contextlib.suppress(TimeoutError):
@@ -217,10 +210,14 @@ class Relay:
             await self._caller.send_bytes(message)
 
     async def _tick(self) -> Ending:
-        """Until nobody has said anything for too long; what is unacknowledged goes again on the way."""
+        """Until somebody is too late; what is unacknowledged goes again on the way."""
         while True:
             await asyncio.sleep(TICK_S)
             now_s = self._clock.steady_s()
+            if not self._answered and now_s - self._began_s >= HANDSHAKE_WITHIN_S:
+                return Ending(output="The client did not answer the handshake.")
+            if not self.attached and now_s - self._began_s >= NODE_WITHIN_S:
+                return Ending(output="The agent of the task's node did not answer. Try again later.")
             if now_s - self._active_s >= IDLE_S:
                 return Ending(output=f"The session was idle for {IDLE_S / 60:.0f} minutes.")
             self._stream.resend(now_s)

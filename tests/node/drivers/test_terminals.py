@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import select
@@ -50,10 +51,8 @@ class Screen:
     def _look(self, timeout_s: float) -> None:
         if not _is_readable(self.terminal.fd, timeout_s):
             return
-        try:
+        with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
             self.shown += os.read(self.terminal.fd, 65_536).decode(errors="replace")
-        except OSError:  # EIO: nobody has the other end any more
-            time.sleep(0)
 
 
 def _is_readable(fd: int, timeout_s: float) -> bool:
